@@ -1,0 +1,351 @@
+"""The values that pass between the parts, and the seams at which parts are exchanged.
+
+Values are frozen; behaviour is elsewhere. `Measurement` is the only schema of results. Arrays are
+numpy's: images ``uint8[N, H, W, C]``, logits ``float32[N, K]``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from edgecls.device.preprocess import Preprocess
+from edgecls.errors import EdgeclsError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydantic import BaseModel
+
+    Images = NDArray[np.uint8]
+    Logits = NDArray[np.float32]
+    Classes = NDArray[np.int64]
+
+Status = Literal["ok", "skipped", "failed"]
+Precision = Literal["fp32", "fp16", "int8"]
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one step of a row ended; a step that is not ``ok`` says why, and what mends it."""
+
+    status: Status
+    reason: str = ""
+    fix: str = ""
+
+
+DONE = Outcome("ok")
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What this machine can do for a target, each apart."""
+
+    convert: Outcome
+    compile: Outcome
+    run: Outcome
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine that a model is converted for or measured on.
+
+    features: the instruction sets that matter to a choice, such as ``avx2`` or ``avx512_vnni``.
+    """
+
+    name: str
+    machine: str
+    features: tuple[str, ...] = ()
+    cores: int = 1
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a graph is quantized to int8: weights are always symmetric int8.
+
+    reduce_range: weights use 7 bits, because AVX2's VPMADDUBSW saturates on 8 (no VNNI).
+    """
+
+    activation: Literal["uint8", "int8"]
+    symmetric_activations: bool
+    per_channel: bool = True
+    reduce_range: bool = False
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Short form: u8s8 or s8s8, ``-pc`` per channel, ``-rr`` reduced range."""
+        short = "u8s8" if self.activation == "uint8" else "s8s8"
+        return short + ("-pc" if self.per_channel else "") + ("-rr" if self.reduce_range else "")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, **asdict(self)}
+
+
+class Source(Protocol):
+    """A trained net, exported once for all targets."""
+
+    @property
+    def preprocess(self) -> Preprocess: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint's folder."""
+        ...
+
+    def onnx(self) -> Path:
+        """The canonical graph: uint8[N, H, W, C] ``image`` in, float32[N, K] ``logits`` out.
+
+        Normalisation inside, batch dynamic, opset 18, IR 9.
+        """
+        ...
+
+    def logits(self, images: Images) -> Logits:
+        """The net's own answer in PyTorch, fp32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to convert to. calibration: uint8[N, H, W, C], needed where there is a scheme."""
+
+    precision: Precision
+    hardware: Hardware
+    scheme: Scheme | None = None
+    calibration: Images | None = None
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a conversion gave: files in `folder`, the first of which is the one to load.
+
+    compiled: how the compilation ahead of time ended, ``skipped`` where the device does it.
+    size_files: which files count as the model's size (default: all).
+    """
+
+    target: str
+    precision: Precision
+    folder: Path
+    files: tuple[str, ...]
+    compiled: Outcome
+    scheme: Scheme | None = None
+    size_files: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """All files that the runtime reads."""
+        names = self.size_files or self.files
+        return sum((self.folder / name).stat().st_size for name in names)
+
+
+class Target(Protocol):
+    """One runtime to ship to: one file in ``edgecls/targets`` and one kit in ``export``.
+
+    name: on the command line. requirements: pip lines of the device. host_only: a reference that
+    is measured here and never shipped. version: raised when its conversion changes.
+    """
+
+    name: str
+    title: str
+    version: int
+    precisions: tuple[Precision, ...]
+    kit: str
+    requirements: tuple[str, ...]
+    packages: tuple[str, ...]
+    host_only: bool
+
+    def availability(self) -> Availability: ...
+
+    def scheme(self, hardware: Hardware) -> Scheme:
+        """The int8 scheme that this runtime wants on that hardware."""
+        ...
+
+    def convert(self, source: Source, request: Request, out: Path) -> Artifact:
+        """Write the runtime's files into the empty folder `out`. Raises ConversionError."""
+        ...
+
+    def snippet(self, model_file: str) -> str:
+        """A few lines of native code for the model card."""
+        ...
+
+
+class Progress(Protocol):
+    """Where a long step says how far it is."""
+
+    def step(self, done: int, total: int, note: str = "") -> None: ...
+
+
+class SilentProgress:
+    """For library use and tests."""
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Preprocessed splits: name -> (images uint8[N, H, W, C], classes int64[N])."""
+
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    splits: Mapping[str, tuple[Images, Classes]]
+    fingerprint: str
+    golden: tuple[bytes, ...] = ()
+
+    def __getitem__(self, split: str) -> tuple[Images, Classes]:
+        return self.splits[split]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method works with. workdir: its own, kept after a kill, so that it can resume.
+
+    cost: a checkpoint's price, such as a latency measured on a target; injected, so that a method
+    can aim at it without knowing a target.
+    """
+
+    data: Dataset
+    seed: int
+    workdir: Path
+    progress: Progress = field(default_factory=SilentProgress)
+    threads: int = 0
+    cost: Callable[[Path], float] | None = None
+
+
+class Method(Protocol):
+    """One way to make a checkpoint: one file in ``edgecls/methods``.
+
+    Options: its recipe section and its command's flags follow from this pydantic model.
+    parents: which options name other checkpoints; the first is the one that is changed.
+    """
+
+    name: str
+    version: int
+    summary: str
+    Options: ClassVar[type[BaseModel]]
+    parents: tuple[str, ...]
+    packages: tuple[str, ...]
+
+    def apply(
+        self, parents: Mapping[str, Path], options: Any, context: Context, out: Path
+    ) -> None:
+        """Write a checkpoint into the empty folder `out`; leaves its parents alone."""
+        ...
+
+    def plan(self, parents: Mapping[str, Path], options: Any, context: Context) -> float:
+        """The estimated seconds of `apply` on this machine."""
+        ...
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of results.jsonl. Accuracies are fractions of 1; None is 'not measured'.
+
+    scheme: the int8 scheme's name. size_bytes: all files that the runtime reads.
+    max_rel_logit_diff: largest difference from the source's logits over their standard deviation.
+    files: sha256 of side files of the run (``predictions``, ``latencies``, ``curves``).
+    """
+
+    model: str
+    target: str
+    precision: str
+    converted: Status
+    compiled: Status
+    measured: Status
+    scheme: str | None = None
+    reason: str = ""
+    fix: str = ""
+    recommended: bool = False
+    val_top1: float | None = None
+    val_top1_low: float | None = None
+    val_top1_high: float | None = None
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    num_images: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_p90_ms_bound: float | None = None
+    latency_p99_ms_bound: float | None = None
+    end_to_end_p50_ms: float | None = None
+    preprocess_p50_ms: float | None = None
+    num_queries: int | None = None
+    first_inference_ms: float | None = None
+    load_ms: float | None = None
+    throughput_per_s: float | None = None
+    size_bytes: int | None = None
+    rss_bytes: int | None = None
+    threads: int | None = None
+    batch_size: int | None = None
+    max_rel_logit_diff: float | None = None
+    top1_agreement: float | None = None
+    p_value: float | None = None
+    macs: int | None = None
+    num_params: int | None = None
+    bundle: str | None = None
+    bundle_sha256: str | None = None
+    device: str = "host"
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} · {self.target} · {self.precision}"
+
+    def with_(self, **changes: Any) -> Measurement:
+        return replace(self, **changes)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @staticmethod
+    def from_json(line: str) -> Measurement:
+        """The row of one line. Raises EdgeclsError for another schema."""
+        try:
+            data = json.loads(line)
+        except ValueError as error:
+            raise EdgeclsError(f"not a line of results.jsonl: {line[:80]!r}") from error
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if version != SCHEMA_VERSION:
+            raise EdgeclsError(
+                f"results of schema_version {version!r}, this edgecls reads {SCHEMA_VERSION}",
+                "run it again with this version",
+            )
+        known = {f.name: f for f in fields(Measurement)}
+        missing = [
+            name
+            for name, f in known.items()
+            if name not in data and f.default is MISSING and f.default_factory is MISSING
+        ]
+        if missing or set(data) - set(known):
+            raise EdgeclsError(
+                f"a results row lacks {missing} or has unknown {sorted(set(data) - set(known))}"
+            )
+        return Measurement(**data)
+
+
+def read_results(path: Path) -> list[Measurement]:
+    """Every row of a results.jsonl."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Measurement.from_json(line) for line in lines if line.strip()]
+
+
+def write_results(path: Path, rows: Sequence[Measurement]) -> None:
+    """Write results.jsonl beside and rename it into place."""
+    beside = path.with_suffix(".part")
+    beside.write_text("".join(row.to_json() + "\n" for row in rows), encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,313 @@
+"""meta.json: what a bundle is, and the hashes that prove it. The only writer and reader.
+
+``python -m edgecls.device.meta`` prints the JSON schema from which C++, Kotlin and Swift kits
+take their reader (``export/meta.schema.json``).
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+from .errors import EdgeclsError
+from .preprocess import Preprocess
+
+FORMAT = 1
+NAME = "meta.json"
+
+
+class MetaError(EdgeclsError):
+    """A meta.json that is missing, damaged or of another format."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """How far logits on the golden images may be off, over the source logits' standard deviation.
+
+    source: from the trained model's logits; artifact: from those that this very artifact gave on
+    the machine that exported it (None where that machine could not run it).
+    """
+
+    count: int
+    source: float
+    artifact: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Postprocess:
+    """What follows the logits: ``softmax(logits / temperature)``, rejected below a confidence."""
+
+    temperature: float = 1.0
+    reject_threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Meta:
+    """A bundle's description; see the schema for the meaning of each field."""
+
+    model: str
+    target: str
+    precision: str
+    scheme: Optional[Dict[str, Any]]
+    hardware: Dict[str, Any]
+    input_shape: Tuple[int, int, int, int]
+    labels: Tuple[str, ...]
+    preprocess: Preprocess
+    postprocess: Postprocess
+    golden: Golden
+    model_files: Tuple[str, ...]
+    kit: str
+    versions: Dict[str, str]
+    run: str
+    reference: Dict[str, Any] = field(default_factory=dict)
+    provenance: Dict[str, Any] = field(default_factory=dict)
+    details: Dict[str, Any] = field(default_factory=dict)
+    files: Dict[str, str] = field(default_factory=dict)
+
+
+SCHEMA: Dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "edgecls bundle: meta.json",
+    "type": "object",
+    "properties": {
+        "format": {"const": FORMAT, "description": "number of this file's format"},
+        "model": {"type": "string", "description": "the model's name in its run"},
+        "target": {"type": "string", "description": "runtime, such as openvino"},
+        "precision": {"type": "string", "description": "fp32, fp16 or int8"},
+        "scheme": {"type": ["object", "null"], "description": "how int8 was quantized"},
+        "hardware": {"type": "object", "description": "the machine that it was converted for"},
+        "input_shape": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1},
+            "minItems": 4,
+            "maxItems": 4,
+            "description": "[1, H, W, C] of the uint8 tensor",
+        },
+        "labels": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+        "preprocess": {"type": "object", "description": "from image file to uint8[H, W, C]"},
+        "postprocess": {
+            "type": "object",
+            "properties": {
+                "temperature": {"type": "number", "exclusiveMinimum": 0},
+                "reject_threshold": {"type": "number", "minimum": 0, "maximum": 1},
+            },
+            "required": ["temperature", "reject_threshold"],
+        },
+        "golden": {
+            "type": "object",
+            "properties": {
+                "count": {"type": "integer", "minimum": 0},
+                "source": {"type": "number", "exclusiveMinimum": 0},
+                "artifact": {"type": ["number", "null"]},
+            },
+            "required": ["count", "source", "artifact"],
+        },
+        "model_files": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "description": "the files that the runtime reads; the first is the one to load",
+        },
+        "kit": {"type": "string", "description": "the folder of export/ that runs it"},
+        "versions": {"type": "object", "additionalProperties": {"type": "string"}},
+        "run": {"type": "string", "description": "the command that runs this bundle"},
+        "reference": {"type": "object", "description": "statistics of confidence and brightness"},
+        "provenance": {"type": "object", "description": "where the model came from"},
+        "details": {"type": "object", "description": "what only this target has to say"},
+        "files": {
+            "type": "object",
+            "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "description": "sha256 of every other file of the bundle",
+        },
+    },
+    "required": [
+        "format",
+        "model",
+        "target",
+        "precision",
+        "scheme",
+        "hardware",
+        "input_shape",
+        "labels",
+        "preprocess",
+        "postprocess",
+        "golden",
+        "model_files",
+        "kit",
+        "versions",
+        "run",
+        "reference",
+        "provenance",
+        "details",
+        "files",
+    ],
+    "additionalProperties": False,
+}
+
+
+def write(folder: str, meta: Meta) -> None:
+    """Write `folder`/meta.json, with the hash of every other file there in its ``files``."""
+    data = {"format": FORMAT}
+    data.update(
+        {
+            "model": meta.model,
+            "target": meta.target,
+            "precision": meta.precision,
+            "scheme": meta.scheme,
+            "hardware": meta.hardware,
+            "input_shape": list(meta.input_shape),
+            "labels": list(meta.labels),
+            "preprocess": meta.preprocess.to_json(),
+            "postprocess": vars(meta.postprocess),
+            "golden": vars(meta.golden),
+            "model_files": list(meta.model_files),
+            "kit": meta.kit,
+            "versions": dict(sorted(meta.versions.items())),
+            "run": meta.run,
+            "reference": meta.reference,
+            "provenance": meta.provenance,
+            "details": meta.details,
+            "files": {name: sha256(os.path.join(folder, name)) for name in list_files(folder)},
+        }  # type: ignore[dict-item]
+    )
+    beside = os.path.join(folder, NAME + ".part")
+    with open(beside, "w", encoding="utf-8") as stream:
+        json.dump(data, stream, indent=1, ensure_ascii=False)
+        stream.write("\n")
+    os.replace(beside, os.path.join(folder, NAME))
+
+
+def read(folder: str) -> Meta:
+    """The Meta of a bundle. Raises MetaError; the files' hashes are `check`'s."""
+    path = os.path.join(folder, NAME)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            data = json.load(stream)
+    except FileNotFoundError as error:
+        raise MetaError(
+            "{} is not a bundle: it has no {}".format(folder, NAME),
+            "make one with: edgecls export CHECKPOINT --target TARGET",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise MetaError("{} cannot be read: {}".format(path, error)) from error
+    problem = _problem(data)
+    if problem:
+        raise MetaError("{}: {}".format(path, problem), "export the bundle again")
+    return Meta(
+        model=data["model"],
+        target=data["target"],
+        precision=data["precision"],
+        scheme=data["scheme"],
+        hardware=data["hardware"],
+        input_shape=tuple(data["input_shape"]),  # type: ignore[arg-type]
+        labels=tuple(data["labels"]),
+        preprocess=Preprocess.from_json(data["preprocess"]),
+        postprocess=Postprocess(**data["postprocess"]),
+        golden=Golden(**data["golden"]),
+        model_files=tuple(data["model_files"]),
+        kit=data["kit"],
+        versions=data["versions"],
+        run=data["run"],
+        reference=data["reference"],
+        provenance=data["provenance"],
+        details=data["details"],
+        files=data["files"],
+    )
+
+
+_TYPES = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int}
+
+
+def _problem(data: Any) -> str:
+    """What keeps `data` from being a meta.json of this format, or the empty string."""
+    if not isinstance(data, dict):
+        return "not a JSON object"
+    if data.get("format") != FORMAT:
+        return "format {!r}, but this harness reads format {}".format(data.get("format"), FORMAT)
+    return _mismatch(data, SCHEMA, "")
+
+
+def _mismatch(value: Any, schema: Dict[str, Any], where: str) -> str:
+    """The first place at which `value` breaks `schema`: as much of JSON schema as SCHEMA uses."""
+    kinds = schema.get("type", [])
+    allowed = [kinds] if isinstance(kinds, str) else kinds
+    if allowed and not any(
+        value is None if kind == "null" else isinstance(value, _TYPES[kind]) for kind in allowed
+    ):
+        return "{} is not {}".format(where or "it", " or ".join(allowed))
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", []):
+            if name not in value:
+                return "{} lacks {!r}".format(where or "it", name)
+        for name, inner in value.items():
+            rule = properties.get(name, schema.get("additionalProperties", True))
+            if rule is False:
+                return "{} has an unknown field {!r}".format(where or "it", name)
+            found = _mismatch(inner, rule, where + "/" + name) if isinstance(rule, dict) else ""
+            if found:
+                return found
+    if isinstance(value, list):
+        if len(value) < schema.get("minItems", 0) or len(value) > schema.get("maxItems", 1 << 62):
+            return "{} has {} items".format(where, len(value))
+        for index, inner in enumerate(value):
+            found = _mismatch(inner, schema.get("items", {}), "{}/{}".format(where, index))
+            if found:
+                return found
+    return ""
+
+
+def list_files(folder: str) -> List[str]:
+    """Every file below `folder` but meta.json itself, sorted, with forward slashes.
+
+    Python's own caches are left out: a run of the bundle writes them, and no hash covers them.
+    Raises MetaError for a symbolic link, which could point anywhere.
+    """
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in folders + names:
+            if os.path.islink(os.path.join(root, name)):
+                raise MetaError("{} is a symbolic link".format(os.path.join(root, name)))
+        for name in names:
+            relative = os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+            if relative not in (NAME, NAME + ".part"):
+                found.append(relative)
+    return sorted(found)
+
+
+def sha256(path: str) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check(folder: str, meta: Meta, extra: Tuple[str, ...] = ()) -> List[str]:
+    """What differs between a bundle's files and the hashes in its meta.json; empty if nothing.
+
+    extra: names of files that may stand there without a hash, such as an engine built on the
+    device.
+    """
+    present = set(list_files(folder))
+    problems = ["{} is missing".format(name) for name in sorted(set(meta.files) - present)]
+    problems += [
+        "{} is not listed in {}".format(name, NAME)
+        for name in sorted(present - set(meta.files) - set(extra))
+    ]
+    for name in sorted(present & set(meta.files)):
+        if sha256(os.path.join(folder, name)) != meta.files[name]:
+            problems.append("{} has changed".format(name))
+    return problems
+
+
+def bundle_sha256(folder: str) -> str:
+    """The hash of a bundle: its meta.json's, which holds the hash of every other file."""
+    return sha256(os.path.join(folder, NAME))
+
+
+if __name__ == "__main__":
+    print(json.dumps(SCHEMA, indent=1))

@@ -1,0 +1,129 @@
+"""``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
+
+Requests: ``hello``, ``round``, ``infer``, ``verify``, ``memory``, ``quit``. An unknown request or
+one that fails is answered with ``{"ok": false, "error": …}``; the process stays.
+"""
+
+import json
+import os
+import sys
+from typing import IO, Any, Callable, Dict
+
+import numpy as np
+
+from . import golden, measure
+from .errors import EdgeclsError
+from .meta import Meta
+
+Request = Dict[str, Any]
+Answer = Dict[str, Any]
+
+
+class Server:
+    """A loaded runner and what its requests need; each ``do_<name>`` answers one of them."""
+
+    def __init__(self, folder: str, meta: Meta, runner: Any, load_ms: float) -> None:
+        self.folder, self.meta, self.runner, self.load_ms = folder, meta, runner, load_ms
+        self.tensors = golden.inputs(folder, meta)
+        self.files = [_read(path) for path in golden.image_paths(folder, meta)]
+        _, self.first_inference_ms = measure.timed(lambda: runner.run(self.tensors[:1]))
+
+    def do_hello(self, request: Request) -> Answer:
+        return {
+            "about": self.runner.about(),
+            "load_ms": self.load_ms,
+            "first_inference_ms": self.first_inference_ms,
+        }
+
+    def do_round(self, request: Request) -> Answer:
+        phase = request.get("phase", "inference")
+        if phase not in measure.PHASES:
+            raise EdgeclsError(
+                "unknown phase: {!r}".format(phase), "valid: " + ", ".join(measure.PHASES)
+            )
+        ask = measure.query(phase, self.runner, self.meta, self.tensors, self.files)
+        samples = measure.sample(
+            ask,
+            float(request.get("seconds", 0.0)),
+            int(request.get("queries", 1)),
+            int(request.get("warmup", 0)),
+        )
+        return {"samples_ms": samples}
+
+    def do_infer(self, request: Request) -> Answer:
+        images = golden.load_array(request["input"])
+        logits = run_all(self.runner, images)
+        beside = request["output"] + ".part"
+        with open(beside, "wb") as stream:
+            np.save(stream, logits, allow_pickle=False)
+        os.replace(beside, request["output"])
+        return {"num_images": len(images)}
+
+    def do_verify(self, request: Request) -> Answer:
+        return golden.verify(self.folder, self.meta, self.runner)
+
+    def do_memory(self, request: Request) -> Answer:
+        return {"rss_bytes": peak_rss_bytes()}
+
+    def do_quit(self, request: Request) -> Answer:
+        return {"quit": True}
+
+    def answer(self, line: str) -> Answer:
+        """The answer to one line, whatever is in it."""
+        try:
+            request = json.loads(line)
+            name = request["do"]
+            handler: Callable[[Request], Answer] = getattr(self, "do_" + str(name))
+            answer = handler(request)
+            answer.setdefault("ok", True)
+            return answer
+        except EdgeclsError as error:
+            return {"ok": False, "error": error.cause, "fix": error.fix}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return {"ok": False, "error": "not a request: {!r} ({!r})".format(line[:200], error)}
+        except (RuntimeError, OSError, MemoryError) as error:
+            return {"ok": False, "error": "{}: {}".format(type(error).__name__, error)}
+
+
+def serve(server: Server, stdout: IO[str]) -> int:
+    """Answer every line of stdin until ``quit`` or its end."""
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        answer = server.answer(line)
+        stdout.write(json.dumps(answer) + "\n")
+        stdout.flush()
+        if answer.get("quit"):
+            break
+    return 0
+
+
+def run_all(runner: Any, images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Logits float32[N, K] of any number of images, one batch of 1 after the other."""
+    return np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))]).astype(
+        np.float32
+    )
+
+
+def peak_rss_bytes() -> int:
+    """The peak resident memory of this process.
+
+    From the kernel's VmHWM where there is one: ``ru_maxrss`` also counts the process that
+    started this one, from before it was replaced.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as stream:
+            for line in stream:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()

@@ -1,0 +1,175 @@
+"""The folder of a run, from which alone its report is made.
+
+``run.json`` (this module's `RunInfo`), ``results.jsonl`` (one `Measurement` a line) and
+``files/<sha256>.<kind>``, the side files that rows and models name by hash:
+
+- curves ``.json``: ``{"epochs": [{"epoch", "lr", "train_loss", "val_loss", "val_top1", "seconds"}]}``
+- predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``
+- latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecls.errors import EdgeclsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INFO, RESULTS, FILES = "run.json", "results.jsonl", "files"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a row must hold to be recommended.
+
+    max_drop: accuracy below the reference model's, as a fraction of 1. The others are limits of
+    the row's own p90 and size; None is no limit.
+    """
+
+    max_drop: float = 0.01
+    max_latency_ms: float | None = None
+    max_size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One checkpoint of the run. curves: sha256 of its training curves, or None."""
+
+    name: str
+    arch: str
+    method: str
+    parents: tuple[str, ...]
+    options: Mapping[str, Any]
+    num_params: int
+    macs: int
+    size_bytes: int
+    metrics: Mapping[str, Any]
+    edits: tuple[Mapping[str, Any], ...] = ()
+    curves: str | None = None
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """One finished stage. seconds: as it took when it was computed."""
+
+    name: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run was about: everything of the report that is not a row.
+
+    reference: the model that accuracy is compared with; shipped: the one that was exported.
+    data: ``source``, ``splits`` (name -> label -> count), ``skipped`` ([{file, reason}]),
+    ``duplicates`` ([{file, same_as}]), ``notes``.
+    plan: ``reasons`` (sentences), ``minutes``.
+    """
+
+    name: str
+    command: str
+    created: str
+    version: str
+    seed: int
+    reference: str
+    shipped: str
+    labels: tuple[str, ...]
+    budget: Budget
+    data: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    models: tuple[ModelInfo, ...]
+    stages: tuple[StageInfo, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def write(self, run: Path) -> None:
+        """Write run.json beside and rename it into place."""
+        write_text(run / INFO, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @staticmethod
+    def read(run: Path) -> RunInfo:
+        """Raises EdgeclsError where `run` is no run folder."""
+        try:
+            data = json.loads((run / INFO).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise EdgeclsError(
+                f"{run} is not a finished run: it has no {INFO}",
+                "make one, or finish it, with: edgecls run --out " + str(run),
+            ) from error
+        except ValueError as error:
+            raise EdgeclsError(f"{run / INFO} is damaged: {error}", "run it again") from error
+        if data.get("format") != FORMAT:
+            raise EdgeclsError(f"{run / INFO}: unknown format {data.get('format')!r}")
+        data["models"] = tuple(_build(ModelInfo, m) for m in data["models"])
+        data["stages"] = tuple(_build(StageInfo, s) for s in data["stages"])
+        data["budget"] = _build(Budget, data["budget"])
+        data["labels"] = tuple(data["labels"])
+        return _build(RunInfo, data)
+
+
+def _build(kind: Any, data: Mapping[str, Any]) -> Any:
+    known = {f.name for f in fields(kind)}
+    needed = {
+        f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING
+    }
+    if not needed <= set(data) <= known:
+        raise EdgeclsError(f"{INFO}: fields of {kind.__name__} do not fit", "run it again")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file beside and rename it into place."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def add_file(run: Path, data: bytes, kind: str) -> str:
+    """Keep a side file of a kind (its suffix, such as ``npz``); returns its sha256."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = run / FILES / f"{digest}.{kind}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".part")
+        beside.write_bytes(data)
+        beside.replace(path)
+    return digest
+
+
+def add_arrays(run: Path, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Keep arrays as a compressed .npz; returns its sha256."""
+    import numpy as np
+
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return add_file(run, stream.getvalue(), "npz")
+
+
+def read_file(run: Path, digest: str, kind: str) -> bytes:
+    """A side file's bytes. Raises EdgeclsError where it is missing or has changed."""
+    path = run / FILES / f"{digest}.{kind}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EdgeclsError(f"the run's side file {path} is missing", "run it again") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise EdgeclsError(f"the run's side file {path} has changed", "run it again")
+    return data
+
+
+def read_arrays(run: Path, digest: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz side file; never unpickles."""
+    import numpy as np
+
+    with np.load(io.BytesIO(read_file(run, digest, "npz")), allow_pickle=False) as data:
+        return dict(data)
