@@ -236,9 +236,7 @@ class Method(Protocol):
     parents: tuple[str, ...]
     packages: tuple[str, ...]
 
-    def apply(
-        self, parents: Mapping[str, Path], options: Any, context: Context, out: Path
-    ) -> None:
+    def apply(self, parents: Mapping[str, Path], options: Any, context: Context, out: Path) -> None:
         """Write a checkpoint into the empty folder `out`; leaves its parents alone."""
         ...
 

@@ -119,9 +119,7 @@ class RunInfo:
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:
     known = {f.name for f in fields(kind)}
-    needed = {
-        f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING
-    }
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
     if not needed <= set(data) <= known:
         raise EdgeclsError(f"{INFO}: fields of {kind.__name__} do not fit", "run it again")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})

@@ -19,8 +19,6 @@ from .errors import EdgeclsError
 from .serve import Server, peak_rss_bytes, serve
 
 Load = Callable[[str, meta.Meta, int], Any]
-# Files that a kit may make beside the bundle's own, such as an engine that is built on the device.
-BUILT = "built"
 
 
 def main(folder: str, load: Load, argv: Optional[Sequence[str]] = None) -> int:
@@ -74,15 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    folder: str, load: Load, args: argparse.Namespace, stdout: IO[str]
-) -> Dict[str, Any]:
+def _command(folder: str, load: Load, args: argparse.Namespace, stdout: IO[str]) -> Dict[str, Any]:
     description = meta.read(folder)
-    changed = [
-        problem
-        for problem in meta.check(folder, description)
-        if not problem.startswith(BUILT + "/")
-    ]
+    changed = meta.check(folder, description)
     if changed:
         raise EdgeclsError("the bundle is damaged: " + "; ".join(changed), "copy it again")
     runner, load_ms = measure.timed(lambda: load(folder, description, args.threads))
@@ -110,9 +102,7 @@ def evaluate(directory: str, description: meta.Meta, runner: Any) -> Dict[str, A
     """Top-1 on `directory`/<label>/*; files that are no images are listed and left out."""
     correct = total = 0
     skipped: List[Dict[str, str]] = []
-    known = [
-        label for label in description.labels if os.path.isdir(os.path.join(directory, label))
-    ]
+    known = [label for label in description.labels if os.path.isdir(os.path.join(directory, label))]
     if not known:
         raise EdgeclsError(
             "{} has no folder named like one of the labels".format(directory),

@@ -261,12 +261,10 @@ def _mismatch(value: Any, schema: Dict[str, Any], where: str) -> str:
 def list_files(folder: str) -> List[str]:
     """Every file below `folder` but meta.json itself, sorted, with forward slashes.
 
-    Python's own caches are left out: a run of the bundle writes them, and no hash covers them.
     Raises MetaError for a symbolic link, which could point anywhere.
     """
     found = []
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name != "__pycache__"]
         for name in folders + names:
             if os.path.islink(os.path.join(root, name)):
                 raise MetaError("{} is a symbolic link".format(os.path.join(root, name)))
@@ -286,17 +284,15 @@ def sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def check(folder: str, meta: Meta, extra: Tuple[str, ...] = ()) -> List[str]:
+def check(folder: str, meta: Meta) -> List[str]:
     """What differs between a bundle's files and the hashes in its meta.json; empty if nothing.
 
-    extra: names of files that may stand there without a hash, such as an engine built on the
-    device.
+    A file that is not listed counts too: Python might import it instead of one that is.
     """
     present = set(list_files(folder))
     problems = ["{} is missing".format(name) for name in sorted(set(meta.files) - present)]
     problems += [
-        "{} is not listed in {}".format(name, NAME)
-        for name in sorted(present - set(meta.files) - set(extra))
+        "{} is not listed in {}".format(name, NAME) for name in sorted(present - set(meta.files))
     ]
     for name in sorted(present & set(meta.files)):
         if sha256(os.path.join(folder, name)) != meta.files[name]:

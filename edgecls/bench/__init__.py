@@ -1,0 +1,1 @@
+"""Runs bundles under one protocol and turns what they say into `Measurement` rows."""

@@ -1,0 +1,71 @@
+"""Accuracy of a bundle, in a run of its own, with the very artifact that is measured and shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from edgecls.core import Classes, Images, Logits, Measurement
+from edgecls.device import golden, stats
+from edgecls.errors import EdgeclsError, RunnerError
+from edgecls.runner import Runner
+
+
+def logits_of(
+    bundle: Path,
+    images: Mapping[str, Images],
+    scratch: Path,
+    threads: int = 0,
+    trust_code: bool = False,
+) -> dict[str, Logits]:
+    """A bundle's logits of each split. scratch: an existing folder for the arrays on the way.
+
+    Raises RunnerError where the bundle fails its own verification or ends.
+    """
+    found = {}
+    with Runner(bundle, threads, trust_code) as runner:
+        verified = runner.ask({"do": "verify"})
+        if not verified["ok"]:
+            raise RunnerError(
+                f"{bundle.name} fails its own verification: {verified}", "export it again"
+            )
+        for split, array in images.items():
+            given, answer = scratch / f"{split}.npy", scratch / f"{split}-logits.npy"
+            np.save(given, array, allow_pickle=False)
+            runner.ask({"do": "infer", "input": str(given), "output": str(answer)}, 3600.0)
+            found[split] = golden.load_array(str(answer))
+    return found
+
+
+def with_accuracy(
+    row: Measurement,
+    logits: Mapping[str, Logits],
+    reference: Mapping[str, Logits],
+    classes: Mapping[str, Classes],
+) -> Measurement:
+    """`row` with its accuracy on ``validation`` and ``test``, against its source's logits there.
+
+    p_value: McNemar's, of the same test images in the row and in its source.
+    """
+    val_hits = logits["validation"].argmax(1) == np.asarray(classes["validation"])
+    hits = logits["test"].argmax(1) == np.asarray(classes["test"])
+    source_hits = reference["test"].argmax(1) == np.asarray(classes["test"])
+    val_low, val_high = stats.wilson(int(val_hits.sum()), len(val_hits))
+    low, high = stats.wilson(int(hits.sum()), len(hits))
+    difference = golden.max_relative_difference(logits["test"], reference["test"])
+    if not np.isfinite(difference):
+        raise EdgeclsError(f"{row.name}: its logits are not finite", "report this net and target")
+    return row.with_(
+        val_top1=float(val_hits.mean()),
+        val_top1_low=val_low,
+        val_top1_high=val_high,
+        top1=float(hits.mean()),
+        top1_low=low,
+        top1_high=high,
+        num_images=len(hits),
+        max_rel_logit_diff=difference,
+        top1_agreement=golden.agreement(logits["test"], reference["test"]),
+        p_value=stats.mcnemar(int((hits & ~source_hits).sum()), int((~hits & source_hits).sum())),
+    )

@@ -1,0 +1,175 @@
+"""A checkpoint's canonical graph, exported once and checked, and the helpers to change a graph.
+
+``image`` uint8[N, H, W, C] in, ``logits`` float32[N, K] out, normalisation inside, opset 18, IR 9
+(runtimes in the field refuse newer ones), one file. Free of anything that would make two exports
+of one checkpoint differ.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecls.core import Images, Logits
+from edgecls.device.golden import max_relative_difference
+from edgecls.device.preprocess import Preprocess
+from edgecls.errors import ConversionError
+from edgecls.models import checkpoint as checkpoints
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET, IR_VERSION = 18, 9
+INPUT, OUTPUT = "image", "logits"
+# fp32 in another order of summation; relative to the logits' standard deviation.
+FP32_TOLERANCE = 1e-3
+
+
+class CheckpointSource:
+    """The `Source` of a checkpoint; `graph` is where its canonical graph is, or will be."""
+
+    def __init__(self, folder: Path, graph: Path) -> None:
+        self._checkpoint = checkpoints.load(folder)
+        self._graph = graph
+
+    @property
+    def checkpoint(self) -> Path:
+        return self._checkpoint.folder
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return self._checkpoint.preprocess
+
+    @property
+    def num_classes(self) -> int:
+        return len(self._checkpoint.labels)
+
+    @cached_property
+    def _net(self) -> Any:
+        from edgecls.models.normalise import Deployable
+
+        return Deployable(checkpoints.module(self._checkpoint), self.preprocess).eval()
+
+    def onnx(self) -> Path:
+        if not self._graph.exists():
+            export(self._net, self.preprocess, self._graph)
+            _check(self._graph, self)
+        return self._graph
+
+    def logits(self, images: Images) -> Logits:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            parts = [
+                self._net(torch.from_numpy(np.array(images[i : i + 256]))).float().numpy()
+                for i in range(0, len(images), 256)
+            ]
+        logits: Logits = np.concatenate(parts)
+        return logits
+
+
+def export(net: Any, preprocess: Preprocess, path: Path) -> None:
+    """Write the canonical ONNX of a `Deployable` net. Raises ConversionError."""
+    import onnx
+    import torch
+
+    # Two images: torch.export takes a dimension of size 1 for a constant.
+    example = torch.zeros(2, *preprocess.input_shape[1:], dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # deprecations inside torch and onnxscript
+            program = torch.export.export(
+                net, (example,), dynamic_shapes={"image": {0: torch.export.Dim("batch")}}
+            )
+            exported = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                external_data=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                verbose=False,
+            )
+        assert exported is not None
+        model = exported.model_proto
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ConversionError(
+            f"PyTorch cannot export this net to ONNX: {error}", "use another net"
+        ) from error
+    normal_form(model)
+    beside = path.with_suffix(".part")
+    onnx.save(model, beside)
+    beside.replace(path)
+
+
+def normal_form(model: onnx.ModelProto) -> None:
+    """Set the IR version, name the batch, and drop metadata (it names files of this machine)."""
+    model.ir_version = IR_VERSION
+    graph = model.graph
+    for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.metadata_props[:], model.metadata_props[:], graph.value_info[:]
+    del model.functions[:]
+    model.producer_name, model.producer_version, model.doc_string = "edgecls", "", ""
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def with_batch(model: onnx.ModelProto, batch: int) -> None:
+    """Fix the batch of a canonical graph in place, for runtimes that want static shapes."""
+    for value in (*model.graph.input, *model.graph.output):
+        dim = value.type.tensor_type.shape.dim[0]
+        dim.Clear()
+        dim.dim_value = batch
+
+
+def normalisation_nodes(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes between the image and the first layer: they stay in float."""
+    reached, found = {INPUT}, []
+    for node in model.graph.node:
+        upstream = [name for name in node.input if name in reached]
+        if upstream and node.op_type in ("Cast", "Transpose", "Sub", "Mul", "Add", "Div"):
+            found.append(node.name)
+            reached.update(node.output)
+        elif upstream:
+            break
+    return found
+
+
+def run(path: Path, images: Images) -> Logits:
+    """A canonical or static graph's logits in ONNX Runtime, on the CPU."""
+    import numpy as np
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    static = session.get_inputs()[0].shape[0]
+    step = static if isinstance(static, int) else 64
+    parts = [
+        session.run(None, {INPUT: np.asarray(images[i : i + step])})[0]
+        for i in range(0, len(images), step)
+    ]
+    logits: Logits = np.concatenate(parts).astype(np.float32)
+    return logits
+
+
+def _check(path: Path, source: CheckpointSource) -> None:
+    """The parity check of the export itself: on random images, which reach every range."""
+    import numpy as np
+
+    shape = (4, *source.preprocess.input_shape[1:])
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    difference = max_relative_difference(run(path, images), source.logits(images))
+    if not difference <= FP32_TOLERANCE:
+        path.unlink()
+        raise ConversionError(
+            f"the exported graph's logits differ from PyTorch's by {difference:.2g} of their "
+            f"standard deviation, more than {FP32_TOLERANCE:g}",
+            "report this net: its export is wrong",
+        )

@@ -1,0 +1,58 @@
+"""Knowledge distillation: a student learns the teacher's softened answers (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from edgecls.core import Context
+from edgecls.train.options import FitOptions
+
+
+class Options(FitOptions):
+    """Options of ``edgecls distill``."""
+
+    teacher: str = Field(description="the model or checkpoint to learn from")
+    arch: str = Field("resnet8", description="the student's net")
+    temperature: float = Field(4.0, gt=0, description="softens both answers")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
+
+
+class Distill:
+    """A student of `arch`, trained on the teacher's answers and the labels."""
+
+    name = "distill"
+    version = 1
+    summary = "Train a small net to answer as a teacher does."
+    Options: ClassVar[type[BaseModel]] = Options
+    parents = ("teacher",)
+    packages = ("torch", "torchvision")
+
+    def apply(
+        self, parents: Mapping[str, Path], options: Options, context: Context, out: Path
+    ) -> None:
+        from edgecls.models import zoo
+        from edgecls.train import fit, losses, produce
+
+        fit.set_up(context.threads, context.seed)
+        data = context.data
+        teacher = produce.load_parent(parents["teacher"], context)
+        net = zoo.build(
+            options.arch, len(data.labels), data.preprocess.channels, data.preprocess.size
+        )
+        hard = losses.cross_entropy(options.label_smoothing)
+        loss = losses.distillation(teacher, options.temperature, options.alpha, hard)
+        curves = fit.fit(net, loss, options, context)
+        produce.save(out, net, options.arch, curves, self, options, parents, context)
+
+    def plan(self, parents: Mapping[str, Any], options: Options, context: Context) -> float:
+        from edgecls.train import produce
+
+        teacher = produce.plan_arch(parents["teacher"])
+        return produce.training_seconds(options.arch, options, context, teacher=teacher)
+
+
+METHOD = Distill()

@@ -1,0 +1,51 @@
+"""Training from fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from edgecls.core import Context
+from edgecls.train.options import FitOptions
+
+
+class Options(FitOptions):
+    """Options of ``edgecls train``."""
+
+    arch: str = Field("resnet8", description="the net: resnet8, resnet20, or one of torchvision")
+
+
+class Train:
+    """The net of `arch`, trained on labels alone."""
+
+    name = "train"
+    version = 1
+    summary = "Train a net from fresh weights."
+    Options: ClassVar[type[BaseModel]] = Options
+    parents: tuple[str, ...] = ()
+    packages = ("torch", "torchvision")
+
+    def apply(
+        self, parents: Mapping[str, Path], options: Options, context: Context, out: Path
+    ) -> None:
+        from edgecls.models import zoo
+        from edgecls.train import fit, losses, produce
+
+        fit.set_up(context.threads, context.seed)
+        data = context.data
+        net = zoo.build(
+            options.arch, len(data.labels), data.preprocess.channels, data.preprocess.size
+        )
+        curves = fit.fit(net, losses.cross_entropy(options.label_smoothing), options, context)
+        produce.save(out, net, options.arch, curves, self, options, parents, context)
+
+    def plan(self, parents: Mapping[str, Any], options: Options, context: Context) -> float:
+        from edgecls.train import produce
+
+        return produce.training_seconds(options.arch, options, context)
+
+
+METHOD = Train()

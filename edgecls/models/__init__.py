@@ -1,0 +1,1 @@
+"""Nets by name, checkpoints, and the edits that were done to a net."""

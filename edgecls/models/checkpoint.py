@@ -1,0 +1,169 @@
+"""A checkpoint: a folder with a trained net and all that is needed to use it and convert it.
+
+``checkpoint.json`` (architecture, edits, labels, preprocess, metrics, provenance),
+``model.safetensors``, ``curves.json`` and ``samples/``: calibration images, so that it converts to
+int8 on its own, and a few golden ones. No pickle. Only `save_state` and `module` need torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecls.core import Dataset
+from edgecls.device.meta import sha256
+from edgecls.device.preprocess import Preprocess
+from edgecls.errors import EdgeclsError, UsageError
+from edgecls.rundir import write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+FORMAT = 1
+JSON, WEIGHTS, CURVES = "checkpoint.json", "model.safetensors", "curves.json"
+CALIBRATION, GOLDEN = "samples/calibration.npz", "samples/golden"
+# Calibration images travel with the checkpoint; above this their number is cut.
+MAX_CALIBRATION_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What checkpoint.json says. edits: see `edits`; weights_sha256: of model.safetensors."""
+
+    arch: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    metrics: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    num_params: int
+    macs: int
+    edits: tuple[Mapping[str, Any], ...] = ()
+    weights_sha256: str = ""
+    temperature: float = 1.0
+    folder: Path = field(default=Path(), compare=False)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (self.preprocess.channels, *self.preprocess.size)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the fp32 weights' file."""
+        return (self.folder / WEIGHTS).stat().st_size
+
+    def calibration(self) -> NDArray[np.uint8]:
+        """Training images, uint8[N, H, W, C]."""
+        import numpy as np
+
+        with np.load(self.folder / CALIBRATION, allow_pickle=False) as data:
+            images: NDArray[np.uint8] = data["images"]
+        return images
+
+    def golden(self) -> list[bytes]:
+        """Encoded golden images."""
+        return [path.read_bytes() for path in sorted((self.folder / GOLDEN).glob("*.png"))]
+
+
+def load(folder: Path) -> Checkpoint:
+    """The checkpoint in a folder, its weights' hash checked. Raises EdgeclsError."""
+    try:
+        data = json.loads((folder / JSON).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{folder} is not a checkpoint: it has no {JSON}",
+            "give a folder such as runs/demo/models/student, or make one with: edgecls train",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise EdgeclsError(f"{folder / JSON} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+        raise EdgeclsError(f"{folder / JSON} is not of format {FORMAT}", "train it again")
+    try:
+        data["labels"] = tuple(data["labels"])
+        data["edits"] = tuple(data["edits"])
+        data["preprocess"] = Preprocess.from_json(data["preprocess"])
+        checkpoint = Checkpoint(**data, folder=folder)
+        if sha256(str(folder / WEIGHTS)) != checkpoint.weights_sha256:
+            raise EdgeclsError(f"{folder / WEIGHTS} has changed", "copy or train it again")
+    except (KeyError, TypeError) as error:
+        raise EdgeclsError(f"{folder / JSON} is damaged: {error}", "train it again") from error
+    except OSError as error:
+        raise EdgeclsError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
+    return checkpoint
+
+
+def module(checkpoint: Checkpoint) -> nn.Module:
+    """The net of a checkpoint with its weights, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    from edgecls.models import edits, zoo
+
+    net = zoo.build(
+        checkpoint.arch,
+        len(checkpoint.labels),
+        checkpoint.preprocess.channels,
+        checkpoint.preprocess.size,
+    )
+    net = edits.replay(net, checkpoint.edits, checkpoint.input_shape)
+    try:
+        net.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
+    except RuntimeError as error:
+        raise EdgeclsError(
+            f"{checkpoint.folder}: the weights do not fit {checkpoint.arch} and its edits",
+            "train it again with this version",
+        ) from error
+    return net.eval()
+
+
+def save(
+    out: Path,
+    net: nn.Module,
+    arch: str,
+    data: Dataset,
+    *,
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    curves: Sequence[Mapping[str, Any]],
+    edits: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write a checkpoint of `net` into the folder `out`; checkpoint.json comes last."""
+    from safetensors.torch import save_file
+
+    from edgecls.models import cost
+
+    preprocess = data.preprocess
+    macs, params = cost.count(net, (preprocess.channels, *preprocess.size))
+    tensors = {name: t.detach().contiguous() for name, t in net.state_dict().items()}
+    save_file(tensors, out / WEIGHTS)
+    write_text(out / CURVES, json.dumps({"epochs": list(curves)}, indent=1) + "\n")
+    _save_samples(out, data)
+    checkpoint = Checkpoint(
+        arch=arch,
+        labels=data.labels,
+        preprocess=preprocess,
+        metrics=metrics,
+        provenance=provenance,
+        num_params=params,
+        macs=macs,
+        edits=tuple(edits),
+        weights_sha256=sha256(str(out / WEIGHTS)),
+    )
+    record = {"format": FORMAT, **asdict(checkpoint), "preprocess": preprocess.to_json()}
+    del record["folder"]
+    write_text(out / JSON, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _save_samples(out: Path, data: Dataset) -> None:
+    import numpy as np
+
+    images, _ = data["calibration"]
+    count = max(1, MAX_CALIBRATION_BYTES // max(1, images[0].nbytes))
+    (out / GOLDEN).mkdir(parents=True)
+    np.savez_compressed(out / CALIBRATION, allow_pickle=False, images=np.asarray(images[:count]))
+    for index, encoded in enumerate(data.golden):
+        (out / GOLDEN / f"{index:03d}.png").write_bytes(encoded)

@@ -1,0 +1,164 @@
+"""The user's TOML: read, merged with ``--set``, validated; every mistake gets its nearest cure."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgecls.errors import UsageError
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+DIGITS = "digits"
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of the recipe: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    path: str = Field(DIGITS, description="a folder with one folder a class, or 'digits'")
+    size: int | None = Field(None, ge=8, le=1024, description="input side in pixels (chosen)")
+    mode: Literal["auto", "RGB", "L"] = Field("auto", description="colour or grayscale input")
+    resize: Literal["auto", "stretch", "shortest", "pad"] = "auto"
+    validation: Fraction = Field(0.15, description="share of the images for choices")
+    test: Fraction = Field(0.2, description="share of the images for the one final score")
+    calibration: Positive = Field(300, description="training images that int8 ranges come from")
+    leaks: Literal["error", "drop"] = Field(
+        "error", description="an image that stands in two given splits: stop, or drop it"
+    )
+
+
+class ExportSection(Section):
+    targets: list[str] = Field(
+        default=["torch", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"],
+        description="runtimes to convert to",
+    )
+    precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
+        default=["fp32", "fp16", "int8"], description="of these, those that a target has"
+    )
+
+
+class BenchSection(Section):
+    threads: Positive = Field(1, description="CPU threads of every row")
+    launches: Positive = Field(2, description="process launches of every row")
+    rounds: Positive = Field(4, description="interleaved rounds in each launch")
+    queries: Positive = Field(700, description="fewest queries of a row, over all rounds")
+    seconds: float = Field(0.8, ge=0, description="shortest measured time of a row, in seconds")
+
+
+class BudgetSection(Section):
+    max_drop: float = Field(0.01, ge=0, le=1, description="of accuracy below the reference model")
+    max_latency_ms: float | None = Field(None, gt=0, description="limit of the p90")
+    max_size_bytes: int | None = Field(None, gt=0, description="limit of the model's files")
+
+
+class Recipe(Section):
+    """A whole recipe. models: name -> {method, …}; each method's options are its own.
+
+    ship: the model that is exported to every target (default: the last one). reference: the one
+    that it is compared with (default: the first).
+    """
+
+    name: str = Field("demo", pattern=NAME_PATTERN)
+    seed: int = 0
+    threads: int = Field(0, ge=0, description="CPU threads of training (0: every core)")
+    data: DataSection = DataSection()
+    models: dict[str, dict[str, Any]] = {}
+    ship: str | None = None
+    reference: str | None = None
+    export: ExportSection = ExportSection()
+    bench: BenchSection = BenchSection()
+    budget: BudgetSection = BudgetSection()
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(kind: type[ModelT], data: Mapping[str, Any], where: str = "") -> ModelT:
+    """`data` as a pydantic model. Raises UsageError that names each mistake and its cure."""
+    try:
+        return kind.model_validate(dict(data))
+    except ValidationError as error:
+        problems = [_sentence(kind, where, dict(detail)) for detail in error.errors()]
+        raise UsageError(
+            "; ".join(p for p, _ in problems), "; ".join(f for _, f in problems if f)
+        ) from error
+
+
+def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tuple[str, str]:
+    path = [str(part) for part in detail["loc"]]
+    dotted = ".".join([where, *path] if where else path)
+    if detail["type"] != "extra_forbidden":
+        return f"{dotted}: {detail['msg']} (it is {detail['input']!r})", ""
+    valid = sorted(_fields_at(kind, path[:-1]))
+    near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown key {dotted!r}", f"{hint}valid: {', '.join(valid)}"
+
+
+def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:
+    for part in path:
+        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return set()
+        kind = inner
+    return set(kind.model_fields)
+
+
+def load(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The raw tables of a recipe file, with ``key=value`` overrides merged in."""
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"there is no recipe {path}", "write one with: edgecls init"
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not TOML: {error}") from error
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {override!r} is not key=value", "e.g. --set bench.threads=2")
+        _assign(data, key.strip().split("."), _value(value.strip()))
+    return data
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string, as on a command line
+
+
+def _assign(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {'.'.join(path)}: {part!r} is not a table")
+        data = inner
+    data[path[-1]] = value
+
+
+def parse(data: Mapping[str, Any]) -> Recipe:
+    """A validated recipe from raw tables."""
+    recipe = validated(Recipe, data)
+    if recipe.data.validation + recipe.data.test >= 0.9:
+        raise UsageError(
+            "data.validation and data.test leave less than a tenth of the images for training",
+            "lower one of them",
+        )
+    return recipe

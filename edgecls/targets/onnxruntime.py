@@ -1,0 +1,78 @@
+"""ONNX Runtime on a CPU: the graph as it is, or QDQ int8 in the scheme that the CPU is fast at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecls import hardware
+from edgecls.core import DONE, Artifact, Availability, Hardware, Outcome, Precision, Request
+from edgecls.core import Scheme, Source
+from edgecls.errors import ConversionError
+
+
+class OnnxRuntime:
+    name = "onnxruntime"
+    title = "ONNX Runtime (CPU)"
+    version = 1
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    kit = "onnxruntime"
+    requirements = ("onnxruntime>=1.16",)
+    packages = ("onnxruntime", "onnx", "torch")
+    host_only = False
+
+    def availability(self) -> Availability:
+        missing = Outcome("skipped", "onnxruntime is not installed", "pip install edgecls")
+        state = DONE if hardware.package_version("onnxruntime") else missing
+        return Availability(convert=state, compile=state, run=state)
+
+    def scheme(self, machine: Hardware) -> Scheme:
+        """U8S8 on x86 (7-bit weights without VNNI), S8S8 on Arm.
+
+        ONNX Runtime's x86 kernels multiply uint8 by int8; VPMADDUBSW saturates on AVX2.
+        """
+        if machine.machine in ("aarch64", "arm64"):
+            return Scheme("int8", symmetric_activations=True, reason="Arm multiplies int8 by int8")
+        vnni = bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(machine.features))
+        return Scheme(
+            "uint8",
+            symmetric_activations=False,
+            reduce_range=not vnni,
+            reason="x86 multiplies uint8 by int8"
+            + ("; VNNI does not saturate" if vnni else "; without VNNI 8-bit weights saturate"),
+        )
+
+    def convert(self, source: Source, request: Request, out: Path) -> Artifact:
+        import onnx
+
+        from edgecls.graph import with_batch
+        from edgecls.quantize import ptq
+
+        path = out / "model.onnx"
+        if request.scheme is None:
+            model = onnx.load(source.onnx())
+        else:
+            if request.calibration is None:
+                raise ConversionError("int8 needs calibration images")
+            ptq.quantize(source.onnx(), request.scheme, request.calibration, path)
+            model = onnx.load(path)
+        with_batch(model, request.batch)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
+        return Artifact(
+            target=self.name,
+            precision=request.precision,
+            folder=out,
+            files=(path.name,),
+            compiled=DONE,
+            scheme=request.scheme,
+            versions=hardware.versions(self.packages),
+        )
+
+    def snippet(self, model_file: str) -> str:
+        return (
+            f'session = onnxruntime.InferenceSession("{model_file}")\n'
+            'logits = session.run(None, {"image": pixels})[0]  # uint8[1, H, W, C] in'
+        )
+
+
+TARGET = OnnxRuntime()

@@ -1,0 +1,91 @@
+"""OpenVINO on Intel-compatible and Arm CPUs: IR in fp32, int8 by NNCF."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+from edgecls import hardware
+from edgecls.core import DONE, Artifact, Availability, Hardware, Images, Outcome, Precision
+from edgecls.core import Request, Scheme, Source
+from edgecls.errors import ConversionError
+
+
+class OpenVino:
+    name = "openvino"
+    title = "OpenVINO (CPU)"
+    version = 1
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    kit = "openvino"
+    requirements = ("openvino>=2023.3",)
+    packages = ("openvino", "nncf", "torch", "onnx")
+    host_only = False
+
+    def availability(self) -> Availability:
+        missing = Outcome("skipped", "openvino is not installed", "pip install edgecls")
+        state = DONE if hardware.package_version("openvino") else missing
+        return Availability(convert=state, compile=state, run=state)
+
+    def scheme(self, machine: Hardware) -> Scheme:
+        """Symmetric activations everywhere: OpenVINO's fastest, and its plugin fits the rest.
+
+        ReLU outputs become uint8 with zero point 0, others int8; weights are reduced by the plugin
+        itself where a CPU without VNNI needs it.
+        """
+        return Scheme(
+            "uint8",
+            symmetric_activations=True,
+            reason="NNCF's performance preset: symmetric, the quickest in OpenVINO",
+        )
+
+    def convert(self, source: Source, request: Request, out: Path) -> Artifact:
+        import openvino
+
+        try:
+            model = openvino.convert_model(str(source.onnx()))
+            if request.scheme is not None:
+                if request.calibration is None:
+                    raise ConversionError("int8 needs calibration images")
+                model = _quantize(model, request.calibration)
+            model.reshape([request.batch, *source.preprocess.input_shape[1:]])
+            openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
+        except RuntimeError as error:
+            raise ConversionError(f"OpenVINO cannot convert this graph: {error}") from error
+        return Artifact(
+            target=self.name,
+            precision=request.precision,
+            folder=out,
+            files=("model.xml", "model.bin"),
+            compiled=DONE,
+            scheme=request.scheme,
+            versions=hardware.versions(self.packages),
+        )
+
+    def snippet(self, model_file: str) -> str:
+        return (
+            f'model = openvino.Core().compile_model("{model_file}", "CPU")\n'
+            "logits = model([pixels])[0]  # uint8[1, H, W, C] in"
+        )
+
+
+def _quantize(model: Any, calibration: Images) -> Any:
+    """NNCF's post-training quantization; its progress bars are not ours to show."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        import nncf
+
+        nncf.set_log_level(logging.ERROR)
+        batches = [calibration[i : i + 1] for i in range(len(calibration))]
+        return nncf.quantize(
+            model,
+            nncf.Dataset(batches),
+            preset=nncf.QuantizationPreset.PERFORMANCE,
+            subset_size=len(batches),
+        )
+
+
+TARGET = OpenVino()

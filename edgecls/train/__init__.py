@@ -1,0 +1,1 @@
+"""One training loop whose loss is an argument, so that every method reuses it."""
