@@ -12,18 +12,18 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import EdgeclsError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from pydantic import BaseModel
 
-    Images = NDArray[np.uint8]
-    Logits = NDArray[np.float32]
-    Classes = NDArray[np.int64]
-
+Images = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+Classes = NDArray[np.int64]
 Status = Literal["ok", "skipped", "failed"]
 Precision = Literal["fp32", "fp16", "int8"]
 SCHEMA_VERSION = 1
@@ -207,6 +207,16 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What a method will work on, known before any image is decoded: for its time estimate."""
+
+    num_images: int
+    num_classes: int
+    preprocess: Preprocess
+    threads: int = 0
+
+
+@dataclass(frozen=True)
 class Context:
     """What a method works with. workdir: its own, kept after a kill, so that it can resume.
 
@@ -240,8 +250,12 @@ class Method(Protocol):
         """Write a checkpoint into the empty folder `out`; leaves its parents alone."""
         ...
 
-    def plan(self, parents: Mapping[str, Path], options: Any, context: Context) -> float:
-        """The estimated seconds of `apply` on this machine."""
+    def arch(self, parents: Mapping[str, str], options: Any) -> str:
+        """The architecture of the result; parents: option -> architecture."""
+        ...
+
+    def plan(self, parents: Mapping[str, str], options: Any, work: Workload) -> float:
+        """The estimated seconds of `apply` on this machine; parents: option -> architecture."""
         ...
 
 

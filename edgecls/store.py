@@ -30,16 +30,16 @@ def key_of(inputs: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished stage. out: its result's folder."""
+    """A finished stage. out: its result's folder, beside its stage.json."""
 
     key: str
-    folder: Path
-    seconds: float
-    cached: bool
+    out: Path
+    seconds: float = 0.0
+    cached: bool = True
 
     @property
-    def out(self) -> Path:
-        return self.folder / "out"
+    def folder(self) -> Path:
+        return self.out.parent
 
 
 class Store:
@@ -55,7 +55,7 @@ class Store:
             record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
         except OSError:
             return None
-        return Entry(key, folder, record["seconds"], cached=True)
+        return Entry(key, folder / "out", record["seconds"])
 
     def workdir(self, key: str) -> Path:
         """Where an unfinished stage keeps what it needs to go on."""
@@ -87,7 +87,7 @@ class Store:
             shutil.rmtree(self.root / key, ignore_errors=True)  # a folder without its stage.json
             out.parent.rename(self.root / key)
             shutil.rmtree(work.parent, ignore_errors=True)
-            return Entry(key, self.root / key, seconds, cached=False)
+            return Entry(key, self.root / key / "out", seconds, cached=False)
 
 
 @contextmanager

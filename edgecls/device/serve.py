@@ -1,6 +1,7 @@
 """``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
 
-Requests: ``hello``, ``round``, ``infer``, ``verify``, ``memory``, ``quit``. An unknown request or
+Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory`` and
+``quit``. An unknown request or
 one that fails is answered with ``{"ok": false, "error": …}``; the process stays.
 """
 
@@ -11,7 +12,7 @@ from typing import IO, Any, Callable, Dict
 
 import numpy as np
 
-from . import golden, measure
+from . import classify, golden, measure
 from .errors import EdgeclsError
 from .meta import Meta
 
@@ -61,6 +62,12 @@ class Server:
 
     def do_verify(self, request: Request) -> Answer:
         return golden.verify(self.folder, self.meta, self.runner)
+
+    def do_predict(self, request: Request) -> Answer:
+        return classify.predict(request["images"], self.meta, self.runner)
+
+    def do_evaluate(self, request: Request) -> Answer:
+        return classify.evaluate(request["directory"], self.meta, self.runner)
 
     def do_memory(self, request: Request) -> Answer:
         return {"rss_bytes": peak_rss_bytes()}

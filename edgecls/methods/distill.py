@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from edgecls.core import Context
+from edgecls.core import Context, Workload
 from edgecls.train.options import FitOptions
 
 
@@ -48,11 +48,13 @@ class Distill:
         curves = fit.fit(net, loss, options, context)
         produce.save(out, net, options.arch, curves, self, options, parents, context)
 
-    def plan(self, parents: Mapping[str, Any], options: Options, context: Context) -> float:
-        from edgecls.train import produce
+    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+        return options.arch
 
-        teacher = produce.plan_arch(parents["teacher"])
-        return produce.training_seconds(options.arch, options, context, teacher=teacher)
+    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+        from edgecls.train import estimate
+
+        return estimate.training_seconds(options.arch, options, work, parents["teacher"])
 
 
 METHOD = Distill()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from edgecls.core import Context
+from edgecls.core import Context, Workload
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.train.options import FitOptions
 
@@ -72,13 +72,15 @@ class Prune:
             out, net, before.arch, curves, self, options, parents, context, [*before.edits, edit]
         )
 
-    def plan(self, parents: Mapping[str, Any], options: Options, context: Context) -> float:
-        from edgecls.train import produce
+    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+        return parents["model"]
 
-        arch = produce.plan_arch(parents["model"])
-        teacher = produce.plan_arch(parents.get("teacher", parents["model"]))
-        seconds = produce.training_seconds(arch, options, context, teacher=teacher)
-        return seconds  # an upper bound: the cut net is quicker
+    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+        """An upper bound: the cut net is quicker than the whole one."""
+        from edgecls.train import estimate
+
+        teacher = parents.get("teacher", parents["model"])
+        return estimate.training_seconds(parents["model"], options, work, teacher)
 
 
 def cut(

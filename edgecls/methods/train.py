@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, Field
 
-from edgecls.core import Context
+from edgecls.core import Context, Workload
 from edgecls.train.options import FitOptions
 
 
@@ -42,10 +42,13 @@ class Train:
         curves = fit.fit(net, losses.cross_entropy(options.label_smoothing), options, context)
         produce.save(out, net, options.arch, curves, self, options, parents, context)
 
-    def plan(self, parents: Mapping[str, Any], options: Options, context: Context) -> float:
-        from edgecls.train import produce
+    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+        return options.arch
 
-        return produce.training_seconds(options.arch, options, context)
+    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+        from edgecls.train import estimate
+
+        return estimate.training_seconds(options.arch, options, work)
 
 
 METHOD = Train()

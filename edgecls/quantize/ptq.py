@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,19 @@ class _Batches:
         return None if batch is None else {INPUT: batch}
 
 
-def quantize(graph: Path, scheme: Scheme, calibration: Images, out: Path) -> None:
+def quantize(
+    graph: Path,
+    scheme: Scheme,
+    calibration: Images,
+    out: Path,
+    *,
+    op_types: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
     """Write the quantized graph of `graph`, batch still dynamic, to `out`.
 
-    calibration: uint8[N, H, W, C]. Raises ConversionError.
+    calibration: uint8[N, H, W, C]. op_types: the operators to quantize (default: all that the tool
+    knows); options: more of its ``extra_options``. Raises ConversionError.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -58,10 +67,12 @@ def quantize(graph: Path, scheme: Scheme, calibration: Images, out: Path) -> Non
                 reduce_range=scheme.reduce_range,
                 activation_type=activation,
                 weight_type=QuantType.QInt8,
+                op_types_to_quantize=list(op_types) if op_types else None,
                 nodes_to_exclude=normalisation_nodes(onnx.load(inferred)),
                 extra_options={
                     "ActivationSymmetric": scheme.symmetric_activations,
                     "WeightSymmetric": True,
+                    **(options or {}),
                 },
             )
         except (RuntimeError, ValueError, KeyError) as error:

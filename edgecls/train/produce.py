@@ -1,8 +1,7 @@
-"""What every training method does before and after `fit`: its parents, its price, its checkpoint."""
+"""What every training method does before and after `fit`: its parents and its checkpoint."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from torch import nn
 from edgecls import hardware
 from edgecls.core import Context, Method
 from edgecls.errors import UsageError
-from edgecls.models import checkpoint, zoo
+from edgecls.models import checkpoint
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.models.normalise import Normalise
-from edgecls.train.fit import predict, set_up
+from edgecls.train.fit import predict
 from edgecls.train.metrics import summarize
 from edgecls.train.options import FitOptions
 
@@ -68,7 +67,7 @@ def save(
         metrics={"validation": summarize(logits, np.asarray(classes), context.data.labels)},
         provenance={
             "method": method.name,
-            "options": options.model_dump(),
+            "options": options.model_dump(exclude=set(method.parents)),
             "seed": context.seed,
             "data": context.data.fingerprint,
             "parents": {
@@ -79,44 +78,3 @@ def save(
         curves=curves,
         edits=edits,
     )
-
-
-def plan_arch(parent: Path | str) -> str:
-    """A parent's net: of a checkpoint that exists, or the name that a plan gives."""
-    return checkpoint.load(parent).arch if isinstance(parent, Path) else parent
-
-
-def training_seconds(
-    arch: str, options: FitOptions, context: Context, teacher: str | None = None
-) -> float:
-    """The estimated seconds of a training: a few timed steps, times their number.
-
-    A teacher adds its forward pass.
-    """
-    set_up(context.threads, context.seed)
-    preprocess, count = context.data.preprocess, len(context.data["train"][0])
-    batch = torch.zeros(min(options.batch_size, count), preprocess.channels, *preprocess.size)
-    batch = batch.contiguous(memory_format=torch.channels_last)
-
-    def net(name: str) -> nn.Module:
-        built = zoo.build(name, len(context.data.labels), preprocess.channels, preprocess.size)
-        return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-    seconds = _timed(net(arch), batch, backward=True)
-    if teacher is not None:
-        seconds += _timed(net(teacher), batch, backward=False)
-    # Augmentation, the optimizer and validation come on top: a fifth in measurements.
-    return 1.2 * seconds * options.epochs * max(1, round(count / len(batch)))
-
-
-def _timed(net: nn.Module, batch: torch.Tensor, backward: bool) -> float:
-    """Seconds of one step: the quicker of two after one to warm up."""
-    taken = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        with torch.set_grad_enabled(backward):
-            value = net(batch).float().pow(2).mean()
-        if backward:
-            value.backward()
-        taken.append(time.perf_counter() - begin)
-    return min(taken[1:])

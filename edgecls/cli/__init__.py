@@ -1,0 +1,82 @@
+"""The command line. A command is imported when it is called: ``--help`` costs nothing.
+
+Every `EdgeclsError` ends here, as two lines on stderr: exit status 2 for usage, 1 for failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from edgecls import __version__
+
+# name -> (module of edgecls.cli, what --help says)
+COMMANDS = {
+    "run": ("run", "The whole job: images in, verified and measured models and a report out."),
+    "init": ("run", "Write a commented recipe."),
+    "train": ("methods", "Train a net from fresh weights."),
+    "distill": ("methods", "Train a small net to answer as a teacher does."),
+    "prune": ("methods", "Cut channels until a model needs fewer multiply-accumulates."),
+    "export": ("bundles", "Convert a checkpoint for a target and package it as a bundle."),
+    "quantize": ("bundles", "Convert a checkpoint to int8 with calibration images."),
+    "verify": ("bundles", "Prove that a bundle is whole and still answers as it should."),
+    "predict": ("bundles", "Classify images with a bundle."),
+    "bench": ("bundles", "Measure bundles side by side."),
+    "report": ("run", "Write a run's report again."),
+    "targets": ("targets", "What this machine can convert to, compile and run, and why not."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name, imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"edgecls.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edgecls")
+def cli() -> None:
+    """From a folder of images to a verified, measured, packaged classifier for a device."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script."""
+    from edgecls.errors import EdgeclsError, UsageError
+
+    try:
+        status = cli.main(arguments, prog_name="edgecls", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; the same command goes on where it was", err=True)
+        sys.exit(130)
+    except EdgeclsError as error:
+        click.echo(f"error: {error.cause}", err=True)
+        if error.fix:
+            click.echo(f"  fix: {error.fix}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        sys.exit(141)  # the reader of our output went away, as `head` does
+    except OSError as error:
+        # A full disk or a missing right: the system's own words name the file and the cause.
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

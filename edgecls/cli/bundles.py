@@ -1,0 +1,131 @@
+"""``edgecls export``, ``quantize``, ``verify``, ``predict`` and ``bench``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from edgecls.core import Precision
+
+FOLDER = click.Path(path_type=Path)
+trusted = click.option(
+    "--trust-code", is_flag=True, help="Start a runner that is no installed kit's."
+)
+threads = click.option("--threads", default=1, show_default=True, help="CPU threads.")
+
+
+@click.command()
+@click.argument("checkpoint", type=FOLDER)
+@click.option("--target", required=True, help="A runtime; `edgecls targets` lists them.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: fp32]")
+@click.option("--out", type=FOLDER, help="The bundle's folder [default: <target>-<precision>].")
+@click.option("--force", is_flag=True, help="Replace what is in --out.")
+def export(
+    checkpoint: Path, target: str, precision: Precision | None, out: Path | None, force: bool
+) -> None:
+    """Convert a checkpoint for a target and package it as a bundle that proves itself."""
+    from edgecls import targets
+
+    precisions = targets.get(target).precisions
+    chosen: Precision = precision or ("fp32" if "fp32" in precisions else precisions[0])
+    _export(checkpoint, target, chosen, out, force)
+
+
+@click.command()
+@click.argument("checkpoint", type=FOLDER)
+@click.option("--target", required=True, help="A runtime; `edgecls targets` lists them.")
+@click.option("--out", type=FOLDER, help="The bundle's folder [default: <target>-int8].")
+@click.option("--force", is_flag=True, help="Replace what is in --out.")
+def quantize(checkpoint: Path, target: str, out: Path | None, force: bool) -> None:
+    """Convert a checkpoint to int8, its ranges from the checkpoint's own training images."""
+    _export(checkpoint, target, "int8", out, force)
+
+
+def _export(
+    checkpoint: Path, target: str, precision: Precision, out: Path | None, force: bool
+) -> None:
+    from edgecls.device.meta import bundle_sha256
+    from edgecls.pipeline.single import export as convert
+
+    folder = out or Path(f"{target}-{precision}")
+    written = convert(checkpoint, target, precision, folder, force)
+    click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@trusted
+def verify(bundle: Path, trust_code: bool) -> None:
+    """Prove that a bundle is whole and still answers as it should."""
+    from edgecls.runner import Runner
+
+    with Runner(bundle, trust_code=trust_code) as runner:
+        result = runner.ask({"do": "verify"})
+    click.echo(json.dumps(result))
+    sys.exit(0 if result["ok"] else 1)
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("images", type=FOLDER, nargs=-1, required=True)
+@trusted
+def predict(bundle: Path, images: tuple[Path, ...], trust_code: bool) -> None:
+    """Classify images with a bundle: one line each, file, label and confidence."""
+    from edgecls.runner import Runner
+
+    with Runner(bundle, trust_code=trust_code) as runner:
+        result = runner.ask({"do": "predict", "images": [str(p.resolve()) for p in images]})
+    for shown, found in zip(images, result["predictions"], strict=True):
+        if "error" in found:
+            click.echo(f"{shown}\terror: {found['error']}", err=True)
+            continue
+        label = "rejected" if found["rejected"] else found["label"]
+        click.echo(f"{shown}\t{label}\t{found['confidence']:.4f}")
+    sys.exit(0 if result["ok"] else 1)
+
+
+@click.command()
+@click.argument("bundles", type=FOLDER, nargs=-1, required=True)
+@threads
+@click.option("--launches", default=2, show_default=True, help="Process launches of each bundle.")
+@click.option("--rounds", default=4, show_default=True, help="Interleaved rounds a launch.")
+@click.option("--queries", default=700, show_default=True, help="Fewest queries of a bundle.")
+@click.option("--seconds", default=2.0, show_default=True, help="Shortest time of a bundle.")
+@click.option("--out", type=FOLDER, help="Write the rows as JSON lines to this file.")
+@click.option("--force", is_flag=True, help="Overwrite --out.")
+@trusted
+def bench(
+    bundles: tuple[Path, ...],
+    threads: int,
+    launches: int,
+    rounds: int,
+    queries: int,
+    seconds: float,
+    out: Path | None,
+    force: bool,
+    trust_code: bool,
+) -> None:
+    """Measure bundles side by side, in interleaved rounds over several process launches."""
+    from edgecls.bench.protocol import Protocol
+    from edgecls.cli.display import display, show
+    from edgecls.core import write_results
+    from edgecls.errors import UsageError
+    from edgecls.pipeline.single import bench as measure
+    from edgecls.report import terminal_table
+
+    if out is not None and out.exists() and not force:
+        raise UsageError(f"{out} exists already", "choose another file, or add --force")
+    if min(threads, launches, rounds, queries) < 1:
+        raise UsageError("threads, launches, rounds and queries are at least 1")
+    protocol = Protocol(threads, launches, rounds, queries, seconds)
+    rows = measure(bundles, protocol, trust_code, display())
+    if out is not None:
+        write_results(out, rows)
+    show(terminal_table(rows))
+    failed = [row for row in rows if row.measured != "ok"]
+    for row in failed:
+        click.echo(f"error: {row.name}: {row.reason}", err=True)
+    sys.exit(1 if failed else 0)

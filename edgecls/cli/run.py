@@ -1,0 +1,72 @@
+"""``edgecls run``, ``init`` and ``report``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from edgecls.recipe import DIGITS, load, parse
+
+EXISTING = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("recipe", required=False, type=EXISTING)
+@click.option("--data", help="A folder with one folder a class (default: the embedded digits).")
+@click.option("--out", type=EXISTING, help="The run's folder (default: runs/<name>).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option("--force", is_flag=True, help="Replace the results of another recipe in --out.")
+def run(
+    recipe: Path | None, data: str | None, out: Path | None, overrides: tuple[str, ...], force: bool
+) -> None:
+    """The whole job: images in, verified and measured models and a report out."""
+    from edgecls.cli.display import display, show
+    from edgecls.pipeline import run as pipeline
+    from edgecls.report import terminal_table
+
+    tables = load(recipe, overrides)
+    if data is not None:
+        tables.setdefault("data", {})["path"] = data
+    if "name" not in tables:
+        tables["name"] = _name(recipe, tables.get("data", {}).get("path", DIGITS))
+    parsed = parse(tables)
+    folder = out or Path("runs") / parsed.name
+    command = shlex.join(["edgecls", *sys.argv[1:]])
+    finished = pipeline.run(parsed, folder, command, display(), force)
+    show(terminal_table(finished.rows))
+    click.echo(f"finished in {finished.seconds:.0f} s")
+    click.echo(f"report: {finished.report}")
+
+
+def _name(recipe: Path | None, data: str) -> str:
+    """A run is called after its recipe, else after its images; the digits are the demo."""
+    if recipe is not None:
+        return _plain(recipe.stem)
+    return "demo" if data == DIGITS else _plain(Path(data).resolve().name)
+
+
+def _plain(name: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    return kept.strip("-._") or "run"
+
+
+@click.command()
+@click.argument("recipe", type=EXISTING, default=Path("recipe.toml"))
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(recipe: Path, force: bool) -> None:
+    """Write a commented recipe."""
+    from edgecls.cli.template import write
+
+    click.echo(f"wrote {write(recipe, force)}; run it with: edgecls run {recipe}")
+
+
+@click.command()
+@click.argument("folder", type=EXISTING)
+def report(folder: Path) -> None:
+    """Write a run's report again, from its results alone."""
+    from edgecls.report import write_report
+
+    click.echo(f"report: {write_report(folder)}")

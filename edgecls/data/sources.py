@@ -1,0 +1,159 @@
+"""What the user's folder holds: its classes, its splits where it gives them, and its files.
+
+Two layouts: ``root/<class>/**`` (the tool draws the splits) and
+``root/{train,val|valid|validation,test}/<class>/**`` (they are given; only train is required).
+Nothing is opened here: whether a file is an image is found when it is decoded.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecls.data.listing import SPLITS, Listing, Skipped, natural_key, printable, some
+from edgecls.data.walk import ClassFolder, is_hidden, walk
+from edgecls.errors import DataError
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+_LAYOUT = "one folder per class, named after it, such as {root}/cat/1.jpg and {root}/dog/1.jpg"
+
+
+def scan(root: Path) -> Listing:
+    """Every file of every class below `root`.
+
+    Raises DataError where there is no such folder, where it has fewer than two classes, a class
+    without files, or where the given splits do not have the same classes.
+    """
+    names, loose = _children(root)
+    split_names = _given_splits(root, names)
+    folders: list[ClassFolder] = []
+    for name, split in split_names.items():
+        inner, more = _children(root / name)
+        folders += [ClassFolder(f"{name}/{child}", _label(child), split) for child in inner]
+        loose += [f"{name}/{file}" for file in more]
+    if not split_names:
+        folders = [ClassFolder(name, _label(name), None) for name in names]
+    _check_classes(root, folders, tuple(split_names.values()), loose)
+    entries, skipped = walk(root, folders)
+    skipped += [Skipped(printable(file), "lies outside the class folders") for file in loose]
+    labels = sorted({folder.label for folder in folders}, key=natural_key)
+    listing = Listing(root, tuple(labels), tuple(entries), tuple(skipped))
+    _check_files(listing, folders)
+    return listing
+
+
+def _children(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the folders and of the files in `folder`, hidden ones left out."""
+    shown = printable(str(folder))
+    try:
+        found = sorted(child for child in folder.iterdir() if not is_hidden(child.name))
+        folders = {child.name: None for child in found if child.is_dir()}
+    except FileNotFoundError as error:
+        raise DataError(f"the folder {shown} does not exist", "check its path") from error
+    except NotADirectoryError as error:
+        raise DataError(
+            f"{shown} is a file, not a folder of images",
+            "give the folder that holds the class folders; unpack an archive first",
+        ) from error
+    except OSError as error:
+        raise DataError(
+            f"{shown} cannot be read: {error.strerror}", "check its path and permissions"
+        ) from error
+    return list(folders), [child.name for child in found if child.name not in folders]
+
+
+def _label(name: str) -> str:
+    # One spelling of an accented letter: some systems store é as two characters.
+    return unicodedata.normalize("NFC", printable(name))
+
+
+def _given_splits(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Folder name -> split, empty where the folders of `root` are classes.
+
+    'train' beside 'bus' and 'car' is a class, unless it has folders of its own.
+    """
+    splits = {
+        name: _SPLIT_FOLDERS[name.casefold()] for name in names if name.casefold() in _SPLIT_FOLDERS
+    }
+    shown = printable(str(root))
+    others = [printable(name) for name in names if name not in splits]
+    train = next((name for name, split in splits.items() if split == "train"), None)
+    if not splits or (others and (train is None or not _children(root / train)[0])):
+        return {}
+    if others:
+        raise DataError(
+            f"{shown} holds both splits ({some(splits)}) and other folders ({some(others)})",
+            "move the others elsewhere, or rename the class that is called like a split",
+        )
+    if train is None:
+        raise DataError(
+            f"{shown} holds {some(splits)} but no 'train'",
+            f"add {shown}/train/<class>, or give the folder that holds the classes",
+        )
+    twice = [name for name, count in Counter(splits.values()).items() if count > 1]
+    if twice:
+        same = [name for name, split in splits.items() if split == twice[0]]
+        raise DataError(
+            f"{shown} has the {twice[0]} split {len(same)} times: {some(same)}", "keep one of them"
+        )
+    return splits
+
+
+def _check_classes(
+    root: Path, folders: Sequence[ClassFolder], splits: Sequence[str], loose: Sequence[str]
+) -> None:
+    """Raises DataError for fewer than two classes, or classes that are not in every split."""
+    shown = printable(str(root))
+    labels = sorted({folder.label for folder in folders}, key=natural_key)
+    layout = _LAYOUT.format(root=shown)
+    if not labels:
+        where = "in it" if not splits else "in " + " and ".join(sorted(splits, key=SPLITS.index))
+        what = f"{len(loose)} files lie directly {where}" if loose else "it is empty"
+        raise DataError(f"{shown} has no class folders: {what}", f"make {layout}")
+    by_split = {
+        split: {folder.label for folder in folders if folder.split == split} for split in splits
+    }
+    lacks = [
+        f"{split} lacks {some(label for label in labels if label not in by_split[split])}"
+        for split in SPLITS
+        if split in by_split and len(by_split[split]) < len(labels)
+    ]
+    if lacks:
+        raise DataError(
+            f"the splits of {shown} do not have the same classes: {'; '.join(lacks)}",
+            "give every split a folder for every class, or remove the classes that lack one",
+        )
+    if len(labels) < 2:
+        only = root / folders[0].path
+        inside = _children(only)[0] if folders[0].split is None else []
+        hint = f"; if {printable(str(only))} holds the classes, give that folder" if inside else ""
+        raise DataError(
+            f"{shown} has only one class, {labels[0]!r}: a classifier needs two",
+            f"make {layout}{hint}",
+        )
+
+
+def _check_files(listing: Listing, folders: Sequence[ClassFolder]) -> None:
+    """Raises DataError for a class folder without a file."""
+    filled = {(entry.label, entry.split) for entry in listing.entries}
+    empty = [folder for folder in folders if (folder.label, folder.split) not in filled]
+    if not empty:
+        return
+    names = [printable(folder.path) for folder in empty]
+    reasons = [
+        f" ({skipped.file}: {skipped.reason})"
+        for skipped in listing.skipped
+        if skipped.file.startswith(names[0])
+    ]
+    raise DataError(
+        f"class folders without a file: {some(names)}" + "".join(reasons[:1]),
+        "put images into them, or remove them",
+    )

@@ -1,0 +1,105 @@
+"""What to do with these images where the recipe leaves it open: input, nets and epochs, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgecls.data.sniff import Traits
+from edgecls.device.preprocess import Preprocess
+from edgecls.errors import UsageError
+from edgecls.recipe import DataSection
+
+# ImageNet's channel statistics: what pretrained weights expect, and good for any photograph.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIZES = (32, 64, 128, 224)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The input, the models' tables, and a sentence for each decision."""
+
+    preprocess: Preprocess
+    models: dict[str, dict[str, Any]]
+    reasons: tuple[str, ...]
+
+
+def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[str, Any]]) -> Choice:
+    """Fill in what the recipe leaves open.
+
+    models: the recipe's tables. Those without a ``method`` change the chosen net of that name.
+    """
+    preprocess, reasons = _input(traits, section)
+    if models and all("method" in table for table in models.values()):
+        return Choice(preprocess, {k: dict(v) for k, v in models.items()}, tuple(reasons))
+    chosen, why = _nets(traits, section, preprocess)
+    for name, table in models.items():
+        if "method" not in table and name not in chosen:
+            raise UsageError(
+                f"models.{name} has no method",
+                f"add one, or change one of the chosen models: {', '.join(chosen)}",
+            )
+        chosen[name] = dict(table) if "method" in table else {**chosen[name], **table}
+    return Choice(preprocess, chosen, (*reasons, *why))
+
+
+def _input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]:
+    side = max(traits.median_height, traits.median_width)
+    size = section.size or next((s for s in SIZES if side <= 1.25 * s), SIZES[-1])
+    grayscale = section.mode == "L" or (section.mode == "auto" and traits.grayscale)
+    ratio = traits.median_width / traits.median_height
+    resize = section.resize
+    if resize == "auto":
+        resize = "stretch" if 0.8 <= ratio <= 1.25 and size <= 64 else "shortest"
+    preprocess = Preprocess(
+        size=(size, size),
+        resize=resize,
+        crop_ratio=0.875 if resize == "shortest" and size >= 128 else 1.0,
+        mode="L" if grayscale else "RGB",
+        mean=(0.5,) if grayscale else MEAN,
+        std=(0.25,) if grayscale else STD,
+    )
+    where = "as the recipe says" if section.size else f"the images are about {side:.0f} pixels wide"
+    colour = "grayscale" if grayscale else "colour"
+    return preprocess, [f"input {size}×{size}, {colour}, {resize}: {where}"]
+
+
+def _nets(
+    traits: Traits, section: DataSection, preprocess: Preprocess
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    small = preprocess.size[0] <= 64
+    teacher, student = ("resnet20", "resnet8") if small else ("resnet18", "mobilenet_v3_small")
+    count = max(1, round(traits.num_images * (1 - section.validation - section.test)))
+    visits = 20_000 if preprocess.mode == "L" else 60_000
+    epochs = min(60, max(14, math.ceil(visits / count)))
+    # A mirrored digit or letter is another one; grayscale sets are mostly scans.
+    augment = "light" if preprocess.mode == "L" else "standard"
+    models: dict[str, dict[str, Any]] = {
+        "teacher": {"method": "train", "arch": teacher, "epochs": epochs, "augment": augment},
+        "distilled": {
+            "method": "distill",
+            "teacher": "teacher",
+            "arch": student,
+            "epochs": epochs,
+            "augment": augment,
+        },
+        "student": {
+            "method": "prune",
+            "model": "distilled",
+            "teacher": "teacher",
+            "macs_ratio": 1.5,
+            "epochs": max(6, epochs // 2),
+            "augment": augment,
+        },
+    }
+    kind = "small images suit CIFAR ResNets" if small else "large images suit ImageNet's nets"
+    return models, [
+        f"teacher {teacher}, student {student}: {kind}; the student is distilled, then pruned",
+        f"{epochs} epochs: about {visits:,} views of {count:,} training images",
+        f"augmentation '{augment}': "
+        + (
+            "grayscale may be writing, which has no mirror" if augment == "light" else "photographs"
+        ),
+    ]

@@ -1,0 +1,119 @@
+"""One step of the job on its own: train, distil, prune; export; bench."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecls import data as datas
+from edgecls import targets, trust
+from edgecls.bench import rows
+from edgecls.bench.protocol import Protocol, measure
+from edgecls.core import Measurement, Precision
+from edgecls.device.meta import bundle_sha256, sha256
+from edgecls.errors import UsageError
+from edgecls.graph import CheckpointSource
+from edgecls.models import checkpoint as checkpoints
+from edgecls.models.checkpoint import JSON
+from edgecls.pipeline.choice import choose
+from edgecls.pipeline.events import Events
+from edgecls.pipeline.nets import Net
+from edgecls.pipeline.package import package
+from edgecls.pipeline.workshop import Workshop
+from edgecls.recipe import Recipe, validated
+from edgecls.store import Entry, Store
+
+
+def apply_method(
+    name: str, options: Mapping[str, Any], recipe: Recipe, out: Path, events: Events, force: bool
+) -> Path:
+    """Apply a method to the recipe's data and write the checkpoint to `out`.
+
+    The options that name parents are paths of checkpoints; the first parent's input is kept. A
+    training that was killed goes on with its last epoch when it is asked for again.
+    """
+    from edgecls import methods
+
+    _free(out, force)
+    method = methods.get(name)
+    checked = validated(method.Options, options, name)
+    paths = {o: Path(getattr(checked, o)) for o in method.parents if getattr(checked, o)}
+    parents = {
+        option: Entry(sha256(str(checkpoints.load(path).folder / JSON)), path)
+        for option, path in paths.items()
+    }
+    workshop = Workshop(Store(out.parent / ".store"), recipe, events)
+    images = workshop.images()
+    listing = datas.scan(images)
+    choice = choose(datas.sniff(listing), recipe.data, {})
+    preprocess = choice.preprocess
+    if paths:
+        preprocess = checkpoints.load(next(iter(paths.values()))).preprocess
+    data = workshop.data(images, workshop.fingerprint(listing), preprocess)
+    net = Net(out.name, method, checked, {})
+    entry = workshop.model(net, parents, data, datas.load(data.out))
+    _place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True), force)
+    return out
+
+
+def export(
+    checkpoint: Path, target_name: str, precision: Precision, out: Path, force: bool
+) -> Path:
+    """Convert a checkpoint and write its bundle to `out`. Raises ConversionError."""
+    _free(out, force)
+    target = targets.get(target_name)
+    with tempfile.TemporaryDirectory() as scratch:
+        source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
+        name = checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
+        _place(out, lambda part: package(name, source, target, precision, part), force)
+    return out
+
+
+def bench(
+    bundles: Sequence[Path], protocol: Protocol, trust_code: bool, events: Events
+) -> list[Measurement]:
+    """Measure bundles side by side. Raises TrustError before anything of them runs."""
+    metas = [trust.check(bundle, trust_code) for bundle in bundles]
+    with events.stage("measuring") as progress:
+        samples = measure(bundles, protocol, progress, trust_code)
+    found = []
+    for bundle, meta, sample in zip(bundles, metas, samples, strict=True):
+        row = Measurement(
+            model=meta.model,
+            target=meta.target,
+            precision=meta.precision,
+            converted="ok",
+            compiled="ok",
+            measured="skipped",
+            scheme=meta.scheme["name"] if meta.scheme else None,
+            size_bytes=sum((bundle / name).stat().st_size for name in meta.model_files),
+            bundle=str(bundle),
+            bundle_sha256=bundle_sha256(str(bundle)),
+        )
+        found.append(rows.with_latency(row, sample, protocol))
+    return found
+
+
+def _free(out: Path, force: bool) -> None:
+    if out.exists() and not force:
+        raise UsageError(
+            f"{out} exists already", "choose another folder with --out, or add --force"
+        )
+
+
+def _place(out: Path, write: Callable[[Path], object], force: bool) -> None:
+    """Let `write` fill a folder beside `out`, and rename it into place when it is whole."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        part = beside / "new"
+        part.mkdir()
+        write(part)
+        if out.exists() and force:
+            out.rename(beside / "old")
+        part.rename(out)
+    finally:
+        shutil.rmtree(beside)

@@ -1,0 +1,237 @@
+"""The rows of a run: which model goes to which target in which precision, and how each fares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgecls.bench import accuracy, rows
+from edgecls.bench.protocol import Protocol, Samples
+from edgecls.core import Classes, Dataset, Images, Logits, Measurement, Outcome, Precision, Target
+from edgecls.device.meta import bundle_sha256
+from edgecls.errors import EdgeclsError
+from edgecls.models import checkpoint as checkpoints
+from edgecls.models.checkpoint import CURVES
+from edgecls.pipeline.nets import Net
+from edgecls.pipeline.workshop import Workshop, load_logits, scored
+from edgecls.recipe import ExportSection
+from edgecls.rundir import ModelInfo, add_arrays, add_file
+from edgecls.store import Entry, link
+
+SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to come. bundle: its name in the run's ``bundles``."""
+
+    model: str
+    target: Target
+    precision: Precision
+    bundle: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.model}: {self.target.name} {self.precision}"
+
+
+@dataclass
+class Candidate:
+    """A row in the making. entry: its bundle; logits: what it answered."""
+
+    job: Job
+    row: Measurement
+    entry: Entry | None = None
+    logits: Mapping[str, Logits] = field(default_factory=dict)
+    samples: Samples = field(default_factory=Samples)
+
+
+def jobs(
+    nets: Sequence[Net],
+    ship: str,
+    reference: str,
+    targets: Sequence[Target],
+    section: ExportSection,
+) -> tuple[Job, ...]:
+    """The model that ships in everything that was asked; the others in fp32, where it runs here."""
+    found = []
+    for net in nets:
+        for target in targets:
+            for precision in target.precisions:
+                if precision not in section.precisions:
+                    continue
+                if net.name == ship:
+                    bundle = f"{target.name}-{precision}"
+                elif precision == "fp32" and _worth_comparing(net.name, reference, target):
+                    bundle = f"{net.name}/{target.name}-{precision}"
+                else:
+                    continue
+                found.append(Job(net.name, target, precision, bundle))
+    return tuple(found)
+
+
+def _worth_comparing(model: str, reference: str, target: Target) -> bool:
+    """The reference stands beside the shipped model wherever it runs; others once."""
+    if target.availability().run.status != "ok":
+        return False
+    return model == reference or not target.host_only
+
+
+def fill(
+    workshop: Workshop,
+    wanted: Sequence[Job],
+    models: Mapping[str, Entry],
+    data: Entry,
+    dataset: Dataset,
+    out: Path,
+) -> list[Measurement]:
+    """Convert, score and measure every job; a job that fails is a row that says so."""
+    images, classes = scored(dataset)
+    graphs = {name: workshop.graph(name, entry) for name, entry in models.items()}
+    answers = {
+        name: load_logits(workshop.answers(name, entry, data, images), SPLITS)
+        for name, entry in models.items()
+    }
+    candidates = [_convert(workshop, job, models, graphs, out) for job in wanted]
+    for candidate in candidates:
+        reference = answers[candidate.job.model]
+        _score(workshop, candidate, data, images, classes, reference)
+    _measure(workshop, [c for c in candidates if c.logits])
+    return [_with_predictions(candidate, classes, out) for candidate in candidates]
+
+
+def _convert(
+    workshop: Workshop,
+    job: Job,
+    models: Mapping[str, Entry],
+    graphs: Mapping[str, Entry],
+    out: Path,
+) -> Candidate:
+    model = models[job.model]
+    checkpoint = checkpoints.load(model.out)
+    row = Measurement(
+        model=job.model,
+        target=job.target.name,
+        precision=job.precision,
+        converted="skipped",
+        compiled="skipped",
+        measured="skipped",
+        macs=checkpoint.macs,
+        num_params=checkpoint.num_params,
+    )
+    can = job.target.availability().convert
+    if can.status != "ok":
+        return Candidate(job, row.with_(reason=can.reason, fix=can.fix))
+    try:
+        entry = workshop.bundle(job.model, model, graphs[job.model], job.target, job.precision)
+    except EdgeclsError as error:
+        failed = row.with_(converted="failed", reason=error.cause, fix=error.fix)
+        workshop.events.note(f"{job.label}: {error.cause}")
+        return Candidate(job, failed)
+    bundle = out / "bundles" / job.bundle
+    link(bundle, entry.out)
+    return Candidate(job, _converted(row, job, entry), entry)
+
+
+def _converted(row: Measurement, job: Job, entry: Entry) -> Measurement:
+    outcome = json.loads((entry.folder / "outcome.json").read_text(encoding="utf-8"))
+    compiled = Outcome(**outcome["compiled"])
+    scheme = json.loads((entry.out / "meta.json").read_text(encoding="utf-8"))["scheme"]
+    run = job.target.availability().run
+    told = run if run.status != "ok" else compiled
+    return row.with_(
+        converted="ok",
+        compiled=compiled.status,
+        reason=told.reason,
+        fix=told.fix,
+        scheme=scheme["name"] if scheme else None,
+        size_bytes=outcome["size_bytes"],
+        bundle=f"bundles/{job.bundle}",
+        bundle_sha256=bundle_sha256(str(entry.out)),
+    )
+
+
+def _score(
+    workshop: Workshop,
+    candidate: Candidate,
+    data: Entry,
+    images: Mapping[str, Images],
+    classes: Mapping[str, Classes],
+    reference: Mapping[str, Logits],
+) -> None:
+    job = candidate.job
+    if candidate.entry is None or job.target.availability().run.status != "ok":
+        return
+    try:
+        entry = workshop.accuracy(job.label, candidate.entry.out, data, images)
+        logits = load_logits(entry, SPLITS)
+        candidate.row = accuracy.with_accuracy(candidate.row, logits, reference, classes)
+        candidate.logits = logits
+    except EdgeclsError as error:
+        workshop.events.note(f"{job.label}: {error.cause}")
+        candidate.row = candidate.row.with_(measured="failed", reason=error.cause, fix=error.fix)
+
+
+def _measure(workshop: Workshop, candidates: Sequence[Candidate]) -> None:
+    section = workshop.recipe.bench
+    protocol = Protocol(
+        section.threads, section.launches, section.rounds, section.queries, section.seconds
+    )
+    bundles = [candidate.entry.out for candidate in candidates if candidate.entry]
+    if not bundles:
+        return
+    for candidate, samples in zip(candidates, workshop.samples(bundles, protocol), strict=True):
+        candidate.row = rows.with_latency(candidate.row, samples, protocol)
+        candidate.samples = samples
+
+
+def _with_predictions(
+    candidate: Candidate, classes: Mapping[str, Classes], out: Path
+) -> Measurement:
+    """The row with its side files kept in the run folder."""
+    if not candidate.logits:
+        return candidate.row
+    samples = candidate.samples
+    files = {
+        "predictions": add_arrays(
+            out,
+            {
+                "val_classes": np.asarray(classes["validation"]),
+                "val_logits": candidate.logits["validation"],
+                "test_classes": np.asarray(classes["test"]),
+                "test_logits": candidate.logits["test"],
+            },
+        ),
+        "latencies": add_arrays(
+            out,
+            {
+                "latency_ms": np.asarray(samples.latency_ms),
+                "launch": np.asarray(samples.launch, dtype=np.int32),
+                "round": np.asarray(samples.round, dtype=np.int32),
+            },
+        ),
+    }
+    return candidate.row.with_(files=files)
+
+
+def model_info(net: Net, entry: Entry, out: Path) -> ModelInfo:
+    """What the report says of a model."""
+    checkpoint = checkpoints.load(entry.out)
+    curves = (entry.out / CURVES).read_bytes()
+    return ModelInfo(
+        name=net.name,
+        arch=checkpoint.arch,
+        method=net.method.name,
+        parents=tuple(net.parents.values()),
+        options=net.options.model_dump(),
+        num_params=checkpoint.num_params,
+        macs=checkpoint.macs,
+        size_bytes=checkpoint.size_bytes,
+        metrics=checkpoint.metrics["validation"],
+        edits=checkpoint.edits,
+        curves=add_file(out, curves, "json"),
+    )

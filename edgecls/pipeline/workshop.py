@@ -1,0 +1,253 @@
+"""The stages: each a function of its inputs, kept in the store under the hash of all of them.
+
+A stage's key holds its options, the keys of what it is made from, its own version and the versions
+of the packages that it uses; so a changed recipe computes again just what depends on the change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgecls import data as datas
+from edgecls import hardware
+from edgecls.bench import accuracy
+from edgecls.bench.protocol import Protocol, Samples, measure
+from edgecls.core import Classes, Context, Dataset, Images, Logits, Progress, Target
+from edgecls.data import SplitFractions
+from edgecls.device.meta import bundle_sha256
+from edgecls.device.preprocess import Preprocess
+from edgecls.graph import CheckpointSource
+from edgecls.kits import kit_files
+from edgecls.pipeline.events import Events
+from edgecls.pipeline.nets import Net
+from edgecls.pipeline.package import package
+from edgecls.recipe import DIGITS, Recipe
+from edgecls.rundir import StageInfo
+from edgecls.store import Entry, Store, key_of
+
+# Raised when what a stage does changes, so that its older results are not used again.
+VERSIONS = {"digits": 1, "data": 1, "model": 1, "graph": 1, "answers": 1, "bundle": 1}
+VERSIONS |= {"accuracy": 1, "measure": 1}
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass
+class Workshop:
+    """A store, a recipe and where to tell what is done; `done` lists the finished stages."""
+
+    store: Store
+    recipe: Recipe
+    events: Events
+    done: list[StageInfo] = field(default_factory=list)
+
+    def _make(
+        self, name: str, inputs: Inputs, build: Callable[[Path, Path, Progress], None]
+    ) -> Entry:
+        found = self.store.find(key_of(inputs))
+        if found is None:
+            with self.events.stage(name) as progress:
+                found = self.store.make(name, inputs, lambda out, work: build(out, work, progress))
+        self.done.append(StageInfo(name, found.seconds, found.cached))
+        return found
+
+    def images(self) -> Path:
+        """The folder of images: the user's, or the digits written out as files."""
+        if self.recipe.data.path != DIGITS:
+            return Path(self.recipe.data.path)
+        inputs = _inputs("digits", packages=("scikit-learn", "pillow"))
+        entry = self._make(
+            "digits", inputs, lambda out, work, progress: datas.write_digits(out / DIGITS)
+        )
+        return entry.out / DIGITS
+
+    def fingerprint(self, listing: datas.Listing) -> str:
+        """The content of a folder of images, by the hashes of its files."""
+        with self.events.stage("reading the images' hashes") as progress:
+            return datas.fingerprint(listing, self.store.root / "hashes.json", progress=progress)
+
+    def data_inputs(self, fingerprint: str, preprocess: Preprocess) -> Inputs:
+        """What the splits depend on."""
+        section = self.recipe.data
+        return _inputs(
+            "data",
+            packages=("numpy", "pillow"),
+            fingerprint=fingerprint,
+            preprocess=preprocess.to_json(),
+            fractions=asdict(self._fractions()),
+            seed=self.recipe.seed,
+            leaks=section.leaks,
+            calibration=section.calibration,
+        )
+
+    def _fractions(self) -> SplitFractions:
+        section = self.recipe.data
+        return SplitFractions(
+            1 - section.validation - section.test, section.validation, section.test
+        )
+
+    def data(self, images: Path, fingerprint: str, preprocess: Preprocess) -> Entry:
+        """The splits, decoded and resized."""
+        section = self.recipe.data
+        return self._make(
+            "data",
+            self.data_inputs(fingerprint, preprocess),
+            lambda out, work, progress: datas.prepare(
+                images,
+                preprocess,
+                self._fractions(),
+                self.recipe.seed,
+                out,
+                leaks=section.leaks,
+                calibration=section.calibration,
+                progress=progress,
+            ),
+        )
+
+    def model_inputs(self, net: Net, parents: Mapping[str, str], data: str) -> Inputs:
+        """What a model depends on. parents: option -> key; data: the data entry's key."""
+        return _inputs(
+            "model",
+            packages=net.method.packages,
+            method=[net.method.name, net.method.version],
+            options=net.options.model_dump(exclude=set(net.method.parents)),
+            parents=dict(parents),
+            data=data,
+            seed=self.recipe.seed,
+        )
+
+    def model(self, net: Net, parents: Mapping[str, Entry], data: Entry, dataset: Dataset) -> Entry:
+        """A checkpoint made by a method."""
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            context = Context(dataset, self.recipe.seed, work, progress, self.recipe.threads)
+            net.method.apply(
+                {option: entry.out for option, entry in parents.items()}, net.options, context, out
+            )
+
+        keys = {option: entry.key for option, entry in parents.items()}
+        inputs = self.model_inputs(net, keys, data.key)
+        return self._make(f"{net.name}: {net.method.name}", inputs, build)
+
+    def graph(self, name: str, model: Entry) -> Entry:
+        """A checkpoint's canonical graph."""
+        inputs = _inputs("graph", packages=("torch", "onnx", "onnxscript"), model=model.key)
+        return self._make(
+            f"{name}: export",
+            inputs,
+            lambda out, work, progress: _export(model.out, out / "model.onnx"),
+        )
+
+    def source(self, model: Entry, graph: Entry) -> CheckpointSource:
+        """A checkpoint as the source of conversions."""
+        return CheckpointSource(model.out, graph.out / "model.onnx")
+
+    def answers(self, name: str, model: Entry, data: Entry, splits: Mapping[str, Images]) -> Entry:
+        """The net's own logits on validation and test, in PyTorch."""
+        inputs = _inputs("answers", packages=("torch",), model=model.key, data=data.key)
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            source = CheckpointSource(model.out, out / "unused.onnx")
+            _save_logits(out, {split: source.logits(images) for split, images in splits.items()})
+
+        return self._make(f"{name}: answers", inputs, build)
+
+    def bundle(
+        self, name: str, model: Entry, graph: Entry, target: Target, precision: Any
+    ) -> Entry:
+        """A converted, packaged and self-checked model. Raises ConversionError."""
+        machine = hardware.here()
+        scheme = target.scheme(machine) if precision == "int8" else None
+        kit = hashlib.sha256()
+        for file, path in sorted(kit_files(target.kit).items()):
+            kit.update(file.encode() + b"\0" + path.read_bytes())
+        inputs = _inputs(
+            "bundle",
+            packages=("edgecls", *target.packages),
+            model=model.key,
+            name=name,
+            target=[target.name, target.version],
+            precision=precision,
+            scheme=scheme.to_json() if scheme else None,
+            hardware=asdict(machine),
+            kit=kit.hexdigest(),
+            runs=target.availability().run.status,
+        )
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            artifact = package(name, self.source(model, graph), target, precision, out)
+            outcome = {"compiled": asdict(artifact.compiled), "size_bytes": artifact.size_bytes}
+            (out.parent / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
+
+        return self._make(f"{name}: {target.name} {precision}", inputs, build)
+
+    def accuracy(
+        self, label: str, bundle: Path, data: Entry, splits: Mapping[str, Images]
+    ) -> Entry:
+        """A bundle's logits on validation and test, by its own runner."""
+        inputs = _inputs(
+            "accuracy",
+            bundle=bundle_sha256(str(bundle)),
+            data=data.key,
+            hardware=asdict(hardware.here()),
+        )
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            _save_logits(out, accuracy.logits_of(bundle, splits, work))
+
+        return self._make(f"{label}: accuracy", inputs, build)
+
+    def samples(self, bundles: Sequence[Path], protocol: Protocol) -> list[Samples]:
+        """The latency samples of all bundles, measured together."""
+        inputs = _inputs(
+            "measure",
+            bundles=[bundle_sha256(str(bundle)) for bundle in bundles],
+            protocol=protocol.to_json(),
+            hardware=hardware.environment(),
+        )
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            found = measure(bundles, protocol, progress)
+            text = json.dumps([asdict(samples) for samples in found])
+            (out / "samples.json").write_text(text, encoding="utf-8")
+
+        entry = self._make("measuring", inputs, build)
+        text = (entry.out / "samples.json").read_text(encoding="utf-8")
+        return [Samples(**samples) for samples in json.loads(text)]
+
+
+def _inputs(stage: str, packages: tuple[str, ...] = (), **inputs: Any) -> Inputs:
+    versions = hardware.versions(packages)
+    return {"stage": stage, "version": VERSIONS[stage], "packages": versions, **inputs}
+
+
+def _export(model: Path, path: Path) -> None:
+    CheckpointSource(model, path).onnx()
+
+
+def _save_logits(out: Path, logits: Mapping[str, Logits]) -> None:
+    import numpy as np
+
+    for split, array in logits.items():
+        np.save(out / f"{split}.npy", array, allow_pickle=False)
+
+
+def load_logits(entry: Entry, splits: Sequence[str]) -> dict[str, Logits]:
+    """The arrays of an ``answers`` or ``accuracy`` stage."""
+    import numpy as np
+
+    return {split: np.load(entry.out / f"{split}.npy", allow_pickle=False) for split in splits}
+
+
+def scored(dataset: Dataset) -> tuple[dict[str, Images], dict[str, Classes]]:
+    """(images, classes) of the splits that are scored: validation and test."""
+    names = ("validation", "test")
+    return (
+        {name: dataset[name][0] for name in names},
+        {name: dataset[name][1] for name in names},
+    )

@@ -1,0 +1,161 @@
+"""The graph of a strongly typed TensorRT network: fp16, or int8 as Q/DQ over fp16.
+
+Weights carry int8 and a DQ; the inputs of convolutions and products carry Q/DQ; what lies between
+is fp16. Biases stay fp16, because TensorRT's parser refuses int32 in a DQ. See NVIDIA's
+"Working with Quantized Types": nothing is quantized between a convolution and the addition or the
+activation that it fuses with, and the shortcut of a residual block is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecls.core import Images, Logits, Request, Source
+from edgecls.device.golden import agreement, max_relative_difference
+from edgecls.errors import ConversionError
+from edgecls.graph import INPUT, OUTPUT, run, with_batch
+from edgecls.quantize import ptq
+from edgecls.quantize.fp16 import to_fp16
+
+if TYPE_CHECKING:
+    import onnx
+
+CHECK_IMAGES = 8
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+OPTIONS = {
+    "QuantizeBias": False,
+    "OpTypesToExcludeOutputQuantization": list(WEIGHTED),
+    "MatMulConstBOnly": True,  # the products inside attention have no weights: they stay fp16
+}
+
+
+def graph(
+    source: Source, request: Request, tolerance: float
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph that `request` asks for, and how near it is to the source's in ONNX Runtime.
+
+    tolerance: see `max_relative_difference`. Raises ConversionError.
+    """
+    import onnx
+
+    model = _quantized(source, request) if request.scheme else onnx.load(source.onnx())
+    with_batch(model, request.batch)
+    to_fp16(model)
+    return model, _check(model, source, request, tolerance)
+
+
+def _quantized(source: Source, request: Request) -> onnx.ModelProto:
+    import onnx
+
+    if request.scheme is None or request.calibration is None:
+        raise ConversionError("int8 needs a scheme and calibration images")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "quantized.onnx"
+        ptq.quantize(
+            source.onnx(),
+            request.scheme,
+            request.calibration,
+            path,
+            op_types=WEIGHTED,
+            options=OPTIONS,
+        )
+        model = onnx.load(path)
+    _quantize_shortcuts(model)
+    return model
+
+
+def _quantize_shortcuts(model: onnx.ModelProto) -> None:
+    """Let an addition read the int8 form of a tensor that its branch reads in int8 anyway.
+
+    Otherwise TensorRT keeps that tensor twice, in int8 and in fp16.
+    """
+    quantized: dict[str, str] = {}  # a Q's output -> its input
+    restored: dict[str, str] = {}  # a tensor -> itself after Q and DQ, as far as the graph has gone
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear":
+            quantized[node.output[0]] = node.input[0]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in quantized:
+            restored[quantized[node.input[0]]] = node.output[0]
+        elif node.op_type == "Add":
+            index = next((i for i, name in enumerate(node.input) if name in restored), None)
+            if index is not None:
+                node.input[index] = restored[node.input[index]]
+
+
+def _check(
+    model: onnx.ModelProto, source: Source, request: Request, tolerance: float
+) -> dict[str, Any]:
+    """Compare with the source on calibration images, or on noise where there are none."""
+    import numpy as np
+    import onnxruntime
+
+    pool = request.calibration
+    if pool is None or not len(pool):
+        shape = (CHECK_IMAGES, *source.preprocess.input_shape[1:])
+        pool = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    count = -(-CHECK_IMAGES // request.batch) * request.batch
+    images = pool[np.arange(count) % len(pool)]
+    logits, reference = emulate(model, images), run(source.onnx(), images)
+    difference = max_relative_difference(logits, reference)
+    if not difference <= tolerance:
+        raise ConversionError(
+            f"the {request.precision} graph's logits differ from the source's by {difference:.3g} "
+            f"of their standard deviation, more than {tolerance:g}",
+            "export another precision, or report this net",
+        )
+    return {
+        "emulated": f"the graph in ONNX Runtime {onnxruntime.__version__} on the exporting host's "
+        "CPU: a check of the graph, not a measurement of the device",
+        "emulated_num_images": count,
+        "emulated_max_rel_logit_diff": float(f"{difference:.2g}"),
+        "emulated_top1_agreement": agreement(logits, reference),
+    }
+
+
+def emulate(model: onnx.ModelProto, images: Images) -> Logits:
+    """The logits of a static fp16 graph, each tensor rounded to its type, in ONNX Runtime.
+
+    Without its optimizations, which compute the bias scales of fp16 Q/DQ in fp16, where they
+    become zero. Raises ConversionError where a tensor overflows fp16 on one of the images.
+    """
+    import numpy as np
+    import onnx
+    import onnxruntime
+
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    names = [name for node in model.graph.node for name in node.output if name and name != OUTPUT]
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        opened.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    step = session.get_inputs()[0].shape[0]
+    parts = []
+    for start in range(0, len(images), step):
+        values = session.run([OUTPUT, *names], {INPUT: images[start : start + step]})
+        _refuse_overflow(model, dict(zip([OUTPUT, *names], values, strict=True)))
+        parts.append(values[0])
+    logits: Logits = np.concatenate(parts)
+    return logits
+
+
+def _refuse_overflow(model: onnx.ModelProto, values: Mapping[str, Any]) -> None:
+    """Raise ConversionError for the first node that makes infinities of finite inputs."""
+    import numpy as np
+
+    def finite(name: str) -> bool:
+        value = values.get(name)
+        return value is None or value.dtype.kind != "f" or bool(np.all(np.isfinite(value)))
+
+    for node in model.graph.node:
+        if not all(map(finite, node.output)) and all(map(finite, node.input)):
+            raise ConversionError(
+                f"{node.op_type} {node.name} overflows fp16, which ends at 65504",
+                "export another target in fp32, or train again with more weight decay",
+            )

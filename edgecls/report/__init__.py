@@ -1,0 +1,19 @@
+"""A run's report: one offline HTML file, a Markdown file, a table in the terminal.
+
+`write_report` reads the run folder alone; `recommend` says which row to ship and why every other
+row lost; `terminal_table` is the short form. Importing this brings no runtime and no torch.
+"""
+
+from edgecls.report.recommend import HOST_ONLY, Recommendation, Verdict, explain, recommend
+from edgecls.report.terminal import terminal_table
+from edgecls.report.write import write_report
+
+__all__ = [
+    "HOST_ONLY",
+    "Recommendation",
+    "Verdict",
+    "explain",
+    "recommend",
+    "terminal_table",
+    "write_report",
+]

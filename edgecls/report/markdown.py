@@ -1,0 +1,99 @@
+"""report.md: the short form, for a repository or a ticket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from edgecls.report import units
+from edgecls.report.data import files, notes, splits
+from edgecls.report.loading import Run
+from edgecls.report.making import describe
+from edgecls.report.markup import visible
+from edgecls.report.measuring import flat
+from edgecls.report.rows import accuracy, is_measured
+from edgecls.report.table import order
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|~])")
+_HEAD = ("Model", "Target", "Precision", "Validation", "Test", "p50", "p90", "Size", "Verdict")
+
+
+def document(run: Run) -> str:
+    """The whole Markdown document."""
+    info = run.info
+    parts = [
+        f"# {text(info.name)}",
+        text(run.recommendation.sentence),
+        *(f"> {text(problem)}" for problem in run.problems),
+        "## Rows",
+        _rows(run),
+        "## Data",
+        *(text(note) for note in notes(info.data)),
+        _splits(run),
+        "### Skipped files",
+        _skipped(run),
+        "## Environment",
+        _list(f"{text(key)}: {text(describe(v))}" for key, v in flat(info.environment).items()),
+        "## Do it again",
+        _fenced(info.command),
+        text(f"edgecls {info.version}, seed {info.seed}, {info.created}"),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def text(raw: str) -> str:
+    """Anybody's text on one line, in which nothing is markup."""
+    flat_text = " ".join(visible(raw).split())
+    escaped = _SPECIAL.sub(r"\\\1", flat_text)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _rows(run: Run) -> str:
+    if not run.rows:
+        return "None."
+    return _table(_HEAD, [_row(run, i) for i in order(run)])
+
+
+def _row(run: Run, i: int) -> list[str]:
+    row, verdict = run.rows[i], run.recommendation.verdicts[i].text
+    fix = f" Fix: {row.fix}" if row.fix and not is_measured(row) else ""
+    cells = [row.model, row.target, f"{row.precision} {row.scheme or ''}".strip()]
+    for found in (accuracy(row, "validation"), accuracy(row, "test")):
+        between = "" if found is None else f" ({units.interval(found.low, found.high)})"
+        cells.append(units.percent(found.value if found else None) + between)
+    cells += [units.milliseconds(row.latency_p50_ms), units.milliseconds(row.latency_p90_ms)]
+    cells += [units.size(row.size_bytes), verdict + fix]
+    marked = [text(cell) for cell in cells]
+    return [f"**{cell}**" for cell in marked[:3]] + marked[3:] if row.recommended else marked
+
+
+def _splits(run: Run) -> str:
+    found = splits(run.info.data)
+    if not found:
+        return "The run folder does not say how the images were split."
+    counts = [f"{sum(each.values()):,}" for each in found.values()]
+    return _table([text(name) for name in found], [counts])
+
+
+def _skipped(run: Run) -> str:
+    entries = files(run.info.data, "skipped")
+    return _list(
+        f"{text(str(entry.get('file', '')))}: {text(str(entry.get('reason', '')))}"
+        for entry in entries
+    )
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items) or "None."
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _fenced(command: str) -> str:
+    """A code block whose fence is longer than any inside."""
+    runs = re.findall("`+", command)
+    fence = "`" * max(3, 1 + max((len(ticks) for ticks in runs), default=0))
+    return f"{fence}sh\n{visible(command)}\n{fence}"

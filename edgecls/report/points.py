@@ -1,0 +1,111 @@
+"""The rows that a plot of latency and accuracy shows, on their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgecls.core import Measurement
+from edgecls.report.limits import limits_of
+from edgecls.report.loading import Run
+from edgecls.report.recommend import HOST_ONLY
+from edgecls.report.rows import Accuracy, Split, accuracy, is_shown
+from edgecls.report.svg import Axis
+from edgecls.report.units import finite
+
+WIDTH, HEIGHT = 1000, 470
+LEFT, RIGHT, TOP, BOTTOM = 62, WIDTH - 18, 16, HEIGHT - 50
+# A row this far below the best would press all others together: it is drawn at the lower edge.
+_DEPTH = 0.08
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row that has a place in the plot. below: its accuracy lies under the plot's lower edge."""
+
+    index: int
+    row: Measurement
+    p50: float
+    p90: float
+    accuracy: Accuracy
+    below: bool
+
+    @property
+    def shipped(self) -> bool:
+        return self.row.target not in HOST_ONLY
+
+
+@dataclass(frozen=True)
+class Plot:
+    """The points on their axes.
+
+    chosen: the recommended row's index. floor: the least accuracy, on validation alone, and
+    limit_ms the largest p90, that the budget admits; None where there is none.
+    """
+
+    points: tuple[Point, ...]
+    x: Axis
+    y: Axis
+    chosen: int | None
+    floor: float | None
+    limit_ms: float | None
+
+    def at(self, point: Point) -> tuple[float, float]:
+        """A point's pixels."""
+        return self.x(point.p50), self.y(point.accuracy.value)
+
+    def front(self) -> list[tuple[float, float]]:
+        """The Pareto front's steps in pixels: what accuracy is to be had within a latency."""
+        steps: list[tuple[float, float]] = []
+        for point in pareto([point for point in self.points if point.shipped and not point.below]):
+            x, y = self.at(point)
+            steps += [(x, steps[-1][1])] if steps else []
+            steps.append((x, y))
+        return steps
+
+
+def plot_of(run: Run, split: Split) -> Plot | None:
+    """Every row that has both figures; None where there is none."""
+    shown = [
+        (i, row, value)
+        for i, row in enumerate(run.rows)
+        if is_shown(row) and (value := accuracy(row, split)) is not None
+    ]
+    if not shown:
+        return None
+    floor = limits_of(run.rows, run.info, HOST_ONLY).floor if split == "validation" else None
+    low, high = _range([value for _, _, value in shown], floor, run.info.budget.max_drop)
+    points = tuple(
+        Point(i, row, p50, max(p50, finite(row.latency_p90_ms, p50)), value, value.value < low)
+        for i, row, value in shown
+        if (p50 := row.latency_p50_ms) is not None
+    )
+    times = [time for point in points for time in (point.p50, point.p90)]
+    if run.info.budget.max_latency_ms:
+        times.append(run.info.budget.max_latency_ms)
+    x = Axis(min(times) / 1.3, max(times) * 1.3, LEFT, RIGHT, log=True)
+    y = Axis(low, high, BOTTOM, TOP)
+    limit = run.info.budget.max_latency_ms
+    return Plot(points, x, y, run.recommendation.index, floor, limit)
+
+
+def _range(values: Sequence[Accuracy], floor: float | None, drop: float) -> tuple[float, float]:
+    """The accuracies to show: all of them, unless a few lie far below."""
+    best = max(value.value for value in values)
+    widest = max(value.high - value.low for value in values)
+    cut = best - max(_DEPTH, 4 * drop, 2 * widest)
+    near = [value for value in values if value.value >= cut]
+    kept = near if 2 * len(near) > len(values) else list(values)
+    low = min([value.low for value in kept] + ([floor] if floor is not None else []))
+    high = max(value.high for value in kept)
+    margin = max(0.06 * (high - low), 0.001)
+    return low - margin, min(1.0, high + margin) if high < 1 else 1.0 + margin / 2
+
+
+def pareto(points: Sequence[Point]) -> list[Point]:
+    """The points that no other beats in both figures, fastest first."""
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.p50, -p.accuracy.value)):
+        if not found or point.accuracy.value > found[-1].accuracy.value:
+            found.append(point)
+    return found

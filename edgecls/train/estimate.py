@@ -1,0 +1,48 @@
+"""How long a training will take: a few timed steps of the very nets, times their number."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import nn
+
+from edgecls.core import Workload
+from edgecls.models import zoo
+from edgecls.train.fit import set_up
+from edgecls.train.options import FitOptions
+
+# Augmentation, the optimizer and validation come on top of the timed steps.
+OVERHEAD = 1.3
+
+
+def training_seconds(
+    arch: str, options: FitOptions, work: Workload, teacher: str | None = None
+) -> float:
+    """The estimated seconds of a `fit`; a teacher adds its forward pass."""
+    set_up(work.threads, seed=0)
+    size = min(options.batch_size, work.num_images)
+    batch = torch.zeros(size, work.preprocess.channels, *work.preprocess.size)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    seconds = _timed(_net(arch, work), batch, backward=True)
+    if teacher is not None:
+        seconds += _timed(_net(teacher, work), batch, backward=False)
+    return OVERHEAD * seconds * options.epochs * max(1, round(work.num_images / size))
+
+
+def _net(arch: str, work: Workload) -> nn.Module:
+    net = zoo.build(arch, work.num_classes, work.preprocess.channels, work.preprocess.size)
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _timed(net: nn.Module, batch: torch.Tensor, backward: bool) -> float:
+    """Seconds of one step: the quicker of two after one to warm up."""
+    taken = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        with torch.set_grad_enabled(backward):
+            value = net(batch).float().pow(2).mean()
+        if backward:
+            value.backward()
+        taken.append(time.perf_counter() - begin)
+    return min(taken[1:])
