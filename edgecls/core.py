@@ -265,6 +265,8 @@ class Measurement:
 
     scheme: the int8 scheme's name. size_bytes: all files that the runtime reads.
     max_rel_logit_diff: largest difference from the source's logits over their standard deviation.
+    top1_agreement: with the source, on test. p_value: McNemar's, of this row against the run's
+    reference model on the same test images, corrected for the number of rows (Holm).
     files: sha256 of side files of the run (``predictions``, ``latencies``, ``curves``).
     """
 
@@ -321,8 +323,8 @@ class Measurement:
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """One line of JSON; escapes carry names that are not UTF-8."""
+        return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(line: str) -> Measurement:

@@ -64,9 +64,10 @@ class CheckpointSource:
         import numpy as np
         import torch
 
+        net = self._net
         with torch.inference_mode():
             parts = [
-                self._net(torch.from_numpy(np.array(images[i : i + 256]))).float().numpy()
+                net(torch.from_numpy(np.array(images[i : i + 256]))).float().numpy()
                 for i in range(0, len(images), 256)
             ]
         logits: Logits = np.concatenate(parts)
@@ -131,15 +132,17 @@ def with_batch(model: onnx.ModelProto, batch: int) -> None:
 
 
 def normalisation_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes between the image and the first layer: they stay in float."""
-    reached, found = {INPUT}, []
-    for node in model.graph.node:
-        upstream = [name for name in node.input if name in reached]
-        if upstream and node.op_type in ("Cast", "Transpose", "Sub", "Mul", "Add", "Div"):
-            found.append(node.name)
-            reached.update(node.output)
-        elif upstream:
-            break
+    """Names of the nodes between the image and the first layer: they stay in float.
+
+    They are followed kind by kind, because a net may also read the image's shape.
+    """
+    reached, found = INPUT, []
+    for kind in ("Cast", "Transpose", "Sub", "Mul"):
+        for node in model.graph.node:
+            if node.op_type == kind and node.input[0] == reached:
+                found.append(node.name)
+                reached = node.output[0]
+                break
     return found
 
 

@@ -94,7 +94,8 @@ class RunInfo:
 
     def write(self, run: Path) -> None:
         """Write run.json beside and rename it into place."""
-        write_text(run / INFO, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+        # Escapes carry file names that are not UTF-8.
+        write_text(run / INFO, json.dumps(asdict(self), indent=1) + "\n")
 
     @staticmethod
     def read(run: Path) -> RunInfo:
@@ -114,7 +115,8 @@ class RunInfo:
         data["stages"] = tuple(_build(StageInfo, s) for s in data["stages"])
         data["budget"] = _build(Budget, data["budget"])
         data["labels"] = tuple(data["labels"])
-        return _build(RunInfo, data)
+        info: RunInfo = _build(RunInfo, data)
+        return info
 
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -32,6 +32,7 @@ class Runner:
     def __init__(self, bundle: Path, threads: int = 0, trust_code: bool = False) -> None:
         self.bundle = bundle
         self.meta: Meta = trust.check(bundle, trust_code)
+        self.name = f"{self.meta.model} {self.meta.target} {self.meta.precision}"
         self._stderr = tempfile.TemporaryFile()
         self._pending = b""
         self._suspended = False
@@ -64,9 +65,9 @@ class Runner:
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise RunnerError(f"{self.bundle.name} answered {line[:200]!r}") from None
+            raise RunnerError(f"{self.name} answered {line[:200]!r}") from None
         if not answer.get("ok") and "error" in answer:
-            raise RunnerError(f"{self.bundle.name}: {answer['error']}", str(answer.get("fix", "")))
+            raise RunnerError(f"{self.name}: {answer['error']}", str(answer.get("fix", "")))
         return answer
 
     def suspend(self) -> None:
@@ -118,7 +119,7 @@ class Runner:
             if left <= 0 or not select.select([descriptor], [], [], left)[0]:
                 self._process.kill()
                 raise RunnerError(
-                    f"{self.bundle.name} gave no answer in {timeout_s:.0f} s and was stopped"
+                    f"{self.name} gave no answer in {timeout_s:.0f} s and was stopped"
                 )
             block = os.read(descriptor, 1 << 16)
             if not block:
@@ -137,4 +138,4 @@ class Runner:
         tail = self._stderr.read().decode(errors="replace").strip().splitlines()[-12:]
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         said = " | ".join(line.strip() for line in tail) or "it said nothing"
-        return RunnerError(f"{self.bundle.name} ended with {how}: {said}")
+        return RunnerError(f"{self.name} ended with {how}: {said}")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,28 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from edgecls.device.preprocess import ImageError, Preprocess, decode, to_rgb
+from edgecls.device.preprocess import DAMAGED, ImageError, Preprocess, decode, to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# What Pillow's plugins raise for damaged data beyond what decode() turns into an ImageError.
-DAMAGED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    Image.DecompressionBombError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True)

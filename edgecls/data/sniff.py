@@ -16,9 +16,9 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from edgecls.data.images import DAMAGED, quiet_decoders
+from edgecls.data.images import quiet_decoders
 from edgecls.data.listing import Entry, Listing, printable
-from edgecls.device.preprocess import ImageError, decode, to_rgb
+from edgecls.device.preprocess import DAMAGED, ImageError, decode, to_rgb
 from edgecls.errors import DataError
 
 _ORIENTATION = 0x0112  # EXIF: 5 to 8 are turned by a quarter

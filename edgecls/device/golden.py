@@ -76,7 +76,7 @@ def verify(folder: str, meta: Meta, runner: Any) -> Dict[str, Any]:
     decoded = np.stack([meta.preprocess.load(path) for path in image_paths(folder, meta)])
     logits = runner.run(tensors)
     result: Dict[str, Any] = {
-        "num_images": int(len(tensors)),
+        "num_images": len(tensors),
         "preprocess_equal": bool(np.array_equal(decoded, tensors)),
     }
     holds = result["preprocess_equal"]

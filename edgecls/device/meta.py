@@ -148,7 +148,7 @@ SCHEMA: Dict[str, Any] = {
 
 def write(folder: str, meta: Meta) -> None:
     """Write `folder`/meta.json, with the hash of every other file there in its ``files``."""
-    data = {"format": FORMAT}
+    data: Dict[str, Any] = {"format": FORMAT}
     data.update(
         {
             "model": meta.model,
@@ -169,7 +169,7 @@ def write(folder: str, meta: Meta) -> None:
             "provenance": meta.provenance,
             "details": meta.details,
             "files": {name: sha256(os.path.join(folder, name)) for name in list_files(folder)},
-        }  # type: ignore[dict-item]
+        }
     )
     beside = os.path.join(folder, NAME + ".part")
     with open(beside, "w", encoding="utf-8") as stream:
@@ -200,7 +200,7 @@ def read(folder: str) -> Meta:
         precision=data["precision"],
         scheme=data["scheme"],
         hardware=data["hardware"],
-        input_shape=tuple(data["input_shape"]),  # type: ignore[arg-type]
+        input_shape=tuple(data["input_shape"]),
         labels=tuple(data["labels"]),
         preprocess=Preprocess.from_json(data["preprocess"]),
         postprocess=Postprocess(**data["postprocess"]),
@@ -216,7 +216,13 @@ def read(folder: str) -> Meta:
     )
 
 
-_TYPES = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int}
+_TYPES: Dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+}
 
 
 def _problem(data: Any) -> str:

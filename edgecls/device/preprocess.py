@@ -6,11 +6,13 @@ normalisation (``mean``, ``std``) is carried here as well, but is done inside th
 
 import io
 import os
+import struct
+import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Dict, Tuple, Union
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import EdgeclsError
 
@@ -18,8 +20,29 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 RESIZES = ("stretch", "shortest", "pad")
 MODES = ("RGB", "BGR", "L")
 
-# Decoding is refused above this: a 100-megapixel camera passes, a decompression bomb does not.
-MAX_PIXELS = 128_000_000
+# Decoding is refused above this, from where on Pillow itself warns of a decompression bomb.
+MAX_PIXELS = 89_478_485
+
+# What cameras and people make. Formats that start other programs (EPS) are never tried.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
+
+# Pillow's decoders raise all of these for damaged data.
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    Image.DecompressionBombError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 ImageSource = Union[str, "os.PathLike[str]", bytes]
 
@@ -84,7 +107,10 @@ class Preprocess:
         known = {f.name for f in fields(Preprocess)}
         if not isinstance(data, dict) or set(data) - known or "size" not in data:
             raise EdgeclsError("preprocess: unknown or missing fields in {!r}".format(data))
-        return Preprocess(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        values: Dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        return Preprocess(**values)
 
     def __call__(self, image: Image.Image) -> "np.ndarray[Any, Any]":
         """``uint8[H, W, C]`` of a decoded image; see `decode`."""
@@ -143,40 +169,53 @@ def decode(source: ImageSource, exif: bool = True) -> Image.Image:
         data = source if isinstance(source, bytes) else _read(source)
         if not data:
             raise ImageError("empty file")
-        image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(
-                "{}x{} pixels is more than {:,}: refused as a decompression bomb".format(
-                    image.width, image.height, MAX_PIXELS
-                )
-            )
-        image.load()
-        # libjpeg fills up what is missing without a word; a whole file has its end marker.
-        if image.format == "JPEG" and b"\xff\xd9" not in data:
-            raise ImageError("truncated: the JPEG has no end marker")
-        return ImageOps.exif_transpose(image) if exif else image
-    except ImageError:
+        return _decode(data, exif)
+    except EdgeclsError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("refused as a decompression bomb: {}".format(error)) from error
-    except Image.UnidentifiedImageError as error:
-        raise ImageError("not an image, or of a format that Pillow does not read") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
-        # Pillow's decoders raise all of these for damaged data.
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image, or of a format that is not read") from error
+    except DAMAGED as error:
         raise ImageError("cannot be decoded: {}".format(error)) from error
+
+
+def _decode(data: bytes, exif: bool) -> Image.Image:
+    Image.init()  # does nothing the second time
+    formats = [name for name in FORMATS if name in Image.OPEN]  # an old Pillow has fewer
+    image = Image.open(io.BytesIO(data), formats=formats)
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(
+            "{}x{} pixels is more than {:,}: refused as a decompression bomb".format(
+                image.width, image.height, MAX_PIXELS
+            )
+        )
+    image.load()
+    # libjpeg fills up what is missing without a word; a whole file has its end marker.
+    if image.format == "JPEG" and b"\xff\xd9" not in data:
+        raise ImageError("truncated: the JPEG has no end marker")
+    return ImageOps.exif_transpose(image) if exif else image
 
 
 def to_rgb(image: Image.Image, mode: str) -> Image.Image:
     """`image` in ``RGB`` or ``L``: 16-bit scaled to 8, transparency laid over white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
-        scale = 255.0 / 65535.0 if image.mode != "F" and values.max() > 255 else 1.0
-        image = Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, rgba)
-    return image if image.mode == mode else image.convert(mode)
+    try:
+        if image.mode.startswith("I") or image.mode == "F":
+            image = _to_8_bit(image)
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            rgba = image.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+            image = Image.alpha_composite(white, rgba)
+        return image if image.mode == mode else image.convert(mode)
+    except DAMAGED as error:
+        raise ImageError("cannot be converted to {}: {}".format(mode, error)) from error
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Wide integers of more than 8 bits are taken for 16-bit ones; floats for 0..255."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    scale = 255.0 / 65535.0 if image.mode != "F" and values.max() > 255 else 1.0
+    return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
 
 
 def _read(path: Union[str, "os.PathLike[str]"]) -> bytes:

@@ -12,7 +12,7 @@ from edgecls.core import Context, Workload
 from edgecls.train.options import FitOptions
 
 
-class Options(FitOptions):
+class DistillOptions(FitOptions):
     """Options of ``edgecls distill``."""
 
     teacher: str = Field(description="the model or checkpoint to learn from")
@@ -27,12 +27,12 @@ class Distill:
     name = "distill"
     version = 1
     summary = "Train a small net to answer as a teacher does."
-    Options: ClassVar[type[BaseModel]] = Options
-    parents = ("teacher",)
-    packages = ("torch", "torchvision")
+    Options: ClassVar[type[BaseModel]] = DistillOptions
+    parents: tuple[str, ...] = ("teacher",)
+    packages: tuple[str, ...] = ("torch", "torchvision")
 
     def apply(
-        self, parents: Mapping[str, Path], options: Options, context: Context, out: Path
+        self, parents: Mapping[str, Path], options: DistillOptions, context: Context, out: Path
     ) -> None:
         from edgecls.models import zoo
         from edgecls.train import fit, losses, produce
@@ -48,10 +48,10 @@ class Distill:
         curves = fit.fit(net, loss, options, context)
         produce.save(out, net, options.arch, curves, self, options, parents, context)
 
-    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+    def arch(self, parents: Mapping[str, str], options: DistillOptions) -> str:
         return options.arch
 
-    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+    def plan(self, parents: Mapping[str, str], options: DistillOptions, work: Workload) -> float:
         from edgecls.train import estimate
 
         return estimate.training_seconds(options.arch, options, work, parents["teacher"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STEPS = 40
 
 
-class Options(FitOptions):
+class PruneOptions(FitOptions):
     """Options of ``edgecls prune``."""
 
     model: str = Field(description="the model or checkpoint to prune")
@@ -42,12 +42,12 @@ class Prune:
     name = "prune"
     version = 1
     summary = "Cut channels until a model needs fewer multiply-accumulates, and fine-tune it."
-    Options: ClassVar[type[BaseModel]] = Options
-    parents = ("model", "teacher")
-    packages = ("torch", "torchvision", "torch-pruning")
+    Options: ClassVar[type[BaseModel]] = PruneOptions
+    parents: tuple[str, ...] = ("model", "teacher")
+    packages: tuple[str, ...] = ("torch", "torchvision", "torch-pruning")
 
     def apply(
-        self, parents: Mapping[str, Path], options: Options, context: Context, out: Path
+        self, parents: Mapping[str, Path], options: PruneOptions, context: Context, out: Path
     ) -> None:
         from edgecls.models import checkpoint, edits
         from edgecls.models.normalise import Normalise
@@ -72,10 +72,10 @@ class Prune:
             out, net, before.arch, curves, self, options, parents, context, [*before.edits, edit]
         )
 
-    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+    def arch(self, parents: Mapping[str, str], options: PruneOptions) -> str:
         return parents["model"]
 
-    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+    def plan(self, parents: Mapping[str, str], options: PruneOptions, work: Workload) -> float:
         """An upper bound: the cut net is quicker than the whole one."""
         from edgecls.train import estimate
 

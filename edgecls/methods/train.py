@@ -12,7 +12,7 @@ from edgecls.core import Context, Workload
 from edgecls.train.options import FitOptions
 
 
-class Options(FitOptions):
+class TrainOptions(FitOptions):
     """Options of ``edgecls train``."""
 
     arch: str = Field("resnet8", description="the net: resnet8, resnet20, or one of torchvision")
@@ -24,12 +24,12 @@ class Train:
     name = "train"
     version = 1
     summary = "Train a net from fresh weights."
-    Options: ClassVar[type[BaseModel]] = Options
+    Options: ClassVar[type[BaseModel]] = TrainOptions
     parents: tuple[str, ...] = ()
-    packages = ("torch", "torchvision")
+    packages: tuple[str, ...] = ("torch", "torchvision")
 
     def apply(
-        self, parents: Mapping[str, Path], options: Options, context: Context, out: Path
+        self, parents: Mapping[str, Path], options: TrainOptions, context: Context, out: Path
     ) -> None:
         from edgecls.models import zoo
         from edgecls.train import fit, losses, produce
@@ -42,10 +42,10 @@ class Train:
         curves = fit.fit(net, losses.cross_entropy(options.label_smoothing), options, context)
         produce.save(out, net, options.arch, curves, self, options, parents, context)
 
-    def arch(self, parents: Mapping[str, str], options: Options) -> str:
+    def arch(self, parents: Mapping[str, str], options: TrainOptions) -> str:
         return options.arch
 
-    def plan(self, parents: Mapping[str, str], options: Options, work: Workload) -> float:
+    def plan(self, parents: Mapping[str, str], options: TrainOptions, work: Workload) -> float:
         from edgecls.train import estimate
 
         return estimate.training_seconds(options.arch, options, work)

@@ -46,10 +46,11 @@ def _replay_prune(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int])
     import torch
     import torch_pruning
 
-    graph = torch_pruning.DependencyGraph().build_dependency(
-        net.eval(), example_inputs=torch.zeros(1, *input_shape)
-    )
-    graph.load_pruning_history([tuple(step) for step in edit["history"]])
+    with torch.inference_mode(False), torch.enable_grad():  # dependencies are traced by autograd
+        graph = torch_pruning.DependencyGraph().build_dependency(
+            net.eval(), example_inputs=torch.zeros(1, *input_shape)
+        )
+        graph.load_pruning_history([tuple(step) for step in edit["history"]])
     return net
 
 

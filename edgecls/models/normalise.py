@@ -25,7 +25,8 @@ class Normalise(nn.Module):
 class Deployable(nn.Module):
     """The net as it ships: uint8[N, H, W, C] in, logits float32[N, K] out.
 
-    Cast first and permute then: TensorRT refuses a transposition of uint8.
+    Cast first and permute then: TensorRT refuses a transposition of uint8. Contiguous after that,
+    or the exporter writes the strides out as gathers.
     """
 
     def __init__(self, net: nn.Module, preprocess: Preprocess) -> None:
@@ -34,4 +35,4 @@ class Deployable(nn.Module):
         self.normalise = Normalise(preprocess)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.net(self.normalise(image.float().permute(0, 3, 1, 2)))  # type: ignore[no-any-return]
+        return self.net(self.normalise(image.float().permute(0, 3, 1, 2)).contiguous())  # type: ignore[no-any-return]

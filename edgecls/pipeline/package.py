@@ -30,7 +30,8 @@ def package(name: str, source: Source, target: Target, precision: Precision, out
     machine = hardware.here()
     scheme = target.scheme(machine) if precision == "int8" else None
     checkpoint = checkpoints.load(source.checkpoint)
-    calibration = checkpoint.calibration() if scheme else None
+    # fp16 is checked on them, int8 calibrated.
+    calibration = None if precision == "fp32" else checkpoint.calibration()
     request = Request(precision, machine, scheme, calibration)
     converted = Path(tempfile.mkdtemp(prefix=".converted-", dir=out.parent))
     try:

@@ -66,10 +66,10 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         models = _models(workshop, prepared, dataset)
         for name, entry in models.items():
             link(out / "models" / name, entry.out)
-        rows = table.fill(workshop, prepared.jobs, models, prepared.data, dataset, out)
+        reference = _named(recipe.reference, prepared.nets, 0)
+        rows = table.fill(workshop, prepared.jobs, models, prepared.data, dataset, reference, out)
         info = _info(workshop, prepared, models, out, command, begin)
-        recommendation = report.recommend(rows, info)
-        rows = [row.with_(recommended=row is recommendation.row) for row in rows]
+        rows = list(report.recommend(rows, info).marked())
         write_results(out / RESULTS, rows)
         info.write(out)
         written = report.write_report(out)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecls.bench import accuracy, rows
+from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples
+from edgecls.bench.rows import with_latency
 from edgecls.core import Classes, Dataset, Images, Logits, Measurement, Outcome, Precision, Target
 from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError
@@ -87,9 +88,13 @@ def fill(
     models: Mapping[str, Entry],
     data: Entry,
     dataset: Dataset,
+    reference: str,
     out: Path,
 ) -> list[Measurement]:
-    """Convert, score and measure every job; a job that fails is a row that says so."""
+    """Convert, score and measure every job; a job that fails is a row that says so.
+
+    reference: the model that every row's accuracy is compared with.
+    """
     images, classes = scored(dataset)
     graphs = {name: workshop.graph(name, entry) for name, entry in models.items()}
     answers = {
@@ -98,10 +103,11 @@ def fill(
     }
     candidates = [_convert(workshop, job, models, graphs, out) for job in wanted]
     for candidate in candidates:
-        reference = answers[candidate.job.model]
-        _score(workshop, candidate, data, images, classes, reference)
+        _score(workshop, candidate, data, images, classes, answers[candidate.job.model])
     _measure(workshop, [c for c in candidates if c.logits])
-    return [_with_predictions(candidate, classes, out) for candidate in candidates]
+    rows = [_with_predictions(candidate, classes, out) for candidate in candidates]
+    logits = [candidate.logits for candidate in candidates]
+    return accuracy.with_significance(rows, logits, answers[reference], classes)
 
 
 def _convert(
@@ -185,7 +191,7 @@ def _measure(workshop: Workshop, candidates: Sequence[Candidate]) -> None:
     if not bundles:
         return
     for candidate, samples in zip(candidates, workshop.samples(bundles, protocol), strict=True):
-        candidate.row = rows.with_latency(candidate.row, samples, protocol)
+        candidate.row = with_latency(candidate.row, samples, protocol)
         candidate.samples = samples
 
 

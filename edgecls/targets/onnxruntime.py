@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecls import hardware
-from edgecls.core import DONE, Artifact, Availability, Hardware, Outcome, Precision, Request
-from edgecls.core import Scheme, Source
+from edgecls.core import (
+    DONE,
+    Artifact,
+    Availability,
+    Hardware,
+    Outcome,
+    Precision,
+    Request,
+    Scheme,
+    Source,
+)
 from edgecls.errors import ConversionError
 
 

@@ -10,8 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from edgecls import hardware
-from edgecls.core import DONE, Artifact, Availability, Hardware, Images, Outcome, Precision
-from edgecls.core import Request, Scheme, Source
+from edgecls.core import (
+    DONE,
+    Artifact,
+    Availability,
+    Hardware,
+    Images,
+    Outcome,
+    Precision,
+    Request,
+    Scheme,
+    Source,
+)
 from edgecls.errors import ConversionError
 
 
@@ -76,6 +86,8 @@ def _quantize(model: Any, calibration: Images) -> Any:
     """NNCF's post-training quantization; its progress bars are not ours to show."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
+        # It tells of a CUDA compiler that nobody asked for.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         import nncf
 
         nncf.set_log_level(logging.ERROR)

@@ -7,8 +7,17 @@ import shutil
 from pathlib import Path
 
 from edgecls import hardware
-from edgecls.core import DONE, Artifact, Availability, Hardware, Outcome, Precision, Request
-from edgecls.core import Scheme, Source
+from edgecls.core import (
+    DONE,
+    Artifact,
+    Availability,
+    Hardware,
+    Outcome,
+    Precision,
+    Request,
+    Scheme,
+    Source,
+)
 from edgecls.errors import ConversionError
 
 

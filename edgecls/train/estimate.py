@@ -32,7 +32,7 @@ def training_seconds(
 
 def _net(arch: str, work: Workload) -> nn.Module:
     net = zoo.build(arch, work.num_classes, work.preprocess.channels, work.preprocess.size)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last)
 
 
 def _timed(net: nn.Module, batch: torch.Tensor, backward: bool) -> float:

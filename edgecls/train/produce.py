@@ -41,7 +41,7 @@ def read_parent(folder: Path, context: Context) -> Checkpoint:
 def load_parent(folder: Path, context: Context) -> nn.Module:
     """A parent as a teacher: in evaluation mode, without gradients."""
     net: nn.Module = checkpoint.module(read_parent(folder, context))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.to(memory_format=torch.channels_last)
     return net.requires_grad_(False)
 
 

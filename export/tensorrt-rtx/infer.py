@@ -42,7 +42,10 @@ class Runner:
                 AGAIN + "tensorrt-rtx",
             )
         self.session = Session(rtx, self.cuda, loaded)
-        self.run = self.session.run
+
+    def run(self, images):
+        """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
+        return self.session.run(images)
 
     def about(self):
         return {

@@ -21,14 +21,14 @@ def folder():
 
 
 def load(trt, cuda, graph, bundle_sha256):
-    """``(engine, its file, seconds of its build or 0.0)``; keeps its runtime alive."""
+    """``(runtime, engine, its file, seconds of its build)``; None where it was kept from before."""
     machine = "tensorrt-{}-{}-sm{}".format(trt.__version__, _slug(cuda.name), cuda.sm)
     path = os.path.join(folder(), "{}-{}.engine".format(bundle_sha256, machine))
     logger = trt.Logger(trt.Logger.WARNING)
     runtime = trt.Runtime(logger)
     kept = _read(path)
     engine = runtime.deserialize_cuda_engine(kept) if kept else None
-    seconds = 0.0
+    seconds = None
     if engine is None:
         sys.stderr.write(
             "building the engine with TensorRT {} for {}: once, it can take minutes\n".format(
@@ -63,7 +63,8 @@ def _build(trt, logger, graph, timing_path):
         )
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)
-    if not config.set_timing_cache(config.create_timing_cache(_read(timing_path)), False):
+    timings = config.create_timing_cache(_read(timing_path))
+    if timings is None or not config.set_timing_cache(timings, False):  # of another driver
         config.set_timing_cache(config.create_timing_cache(b""), False)
     built = builder.build_serialized_network(network, config)
     if built is None:

@@ -32,14 +32,17 @@ class Runner:
             trt, self.cuda, graph, bundle_sha256(folder)
         )
         self.session = Session(trt, self.cuda, loaded)
-        self.run = self.session.run
+
+    def run(self, images):
+        """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
+        return self.session.run(images)
 
     def about(self):
         return {
             "runtime": "tensorrt " + self.version,
             "provider": "cuda: {}, sm_{}".format(self.cuda.name, self.cuda.sm.replace(".", "")),
             "engine": self.path,
-            "build_seconds": round(self.build_seconds, 3),
+            "build_seconds": self.build_seconds,
             "threads": self.threads,
         }
 
