@@ -146,18 +146,36 @@ def normalisation_nodes(model: onnx.ModelProto) -> list[str]:
     return found
 
 
+def errors() -> tuple[type[Exception], ...]:
+    """What onnx and ONNX Runtime raise for a graph that they refuse: children of Exception."""
+    import onnx
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    return (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        *(kind for kind in found if issubclass(kind, Exception)),
+    )
+
+
 def run(path: Path, images: Images) -> Logits:
-    """A canonical or static graph's logits in ONNX Runtime, on the CPU."""
+    """A canonical or static graph's logits in ONNX Runtime, on the CPU. Raises ConversionError."""
     import numpy as np
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    static = session.get_inputs()[0].shape[0]
-    step = static if isinstance(static, int) else 64
-    parts = [
-        session.run(None, {INPUT: np.asarray(images[i : i + step])})[0]
-        for i in range(0, len(images), step)
-    ]
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        static = session.get_inputs()[0].shape[0]
+        step = static if isinstance(static, int) else 64
+        parts = [
+            session.run(None, {INPUT: np.asarray(images[i : i + step])})[0]
+            for i in range(0, len(images), step)
+        ]
+    except errors() as error:
+        raise ConversionError(
+            f"ONNX Runtime cannot run this graph: {error}", "report this net"
+        ) from error
     logits: Logits = np.concatenate(parts).astype(np.float32)
     return logits
 
@@ -168,7 +186,11 @@ def _check(path: Path, source: CheckpointSource) -> None:
 
     shape = (4, *source.preprocess.input_shape[1:])
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    difference = max_relative_difference(run(path, images), source.logits(images))
+    try:
+        difference = max_relative_difference(run(path, images), source.logits(images))
+    except ConversionError:
+        path.unlink()
+        raise
     if not difference <= FP32_TOLERANCE:
         path.unlink()
         raise ConversionError(

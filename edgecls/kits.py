@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,11 +39,25 @@ def _kit_folder(kit: str) -> Path:
     if kit in own:
         return own[kit]
     for entry in entry_points(group="edgecls.kits"):
-        spec = find_spec(entry.value) if entry.name == kit else None
-        if spec is not None and spec.submodule_search_locations:
-            return Path(next(iter(spec.submodule_search_locations)))
+        if entry.name == kit:
+            return _package_folder(entry)
     raise EdgeclsError(
         f"there is no kit {kit!r}", f"installed: {', '.join(sorted(own))}; or install its package"
+    )
+
+
+def _package_folder(entry: EntryPoint) -> Path:
+    """The folder of a kit that is a package. Raises EdgeclsError where it is none."""
+    try:
+        spec = find_spec(entry.value)
+    except (ImportError, ValueError):
+        spec = None
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        if (Path(folder) / "infer.py").is_file():
+            return Path(folder)
+    raise EdgeclsError(
+        f"the kit {entry.name!r} is no package with an infer.py: {entry.value}",
+        "reinstall or remove the package that adds it",
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from edgecls.errors import UsageError
 
@@ -17,19 +18,23 @@ DIGITS = "digits"
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+# Names of folders in the run's folder.
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 class Section(BaseModel):
-    """A table of the recipe: frozen, and without unknown keys."""
+    """A table of the recipe: frozen, without unknown keys, its numbers finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSection(Section):
     path: str = Field(DIGITS, description="a folder with one folder a class, or 'digits'")
     size: int | None = Field(None, ge=8, le=1024, description="input side in pixels (chosen)")
     mode: Literal["auto", "RGB", "L"] = Field("auto", description="colour or grayscale input")
-    resize: Literal["auto", "stretch", "shortest", "pad"] = "auto"
+    resize: Literal["auto", "stretch", "shortest", "pad"] = Field(
+        "auto", description="how an image becomes a square"
+    )
     validation: Fraction = Field(0.15, description="share of the images for choices")
     test: Fraction = Field(0.2, description="share of the images for the one final score")
     calibration: Positive = Field(300, description="training images that int8 ranges come from")
@@ -49,7 +54,7 @@ class ExportSection(Section):
 
 
 class BenchSection(Section):
-    threads: Positive = Field(1, description="CPU threads of every row")
+    threads: Positive = Field(1, le=1024, description="CPU threads of every row")
     launches: Positive = Field(2, description="process launches of every row")
     rounds: Positive = Field(4, description="interleaved rounds in each launch")
     queries: Positive = Field(700, description="fewest queries of a row, over all rounds")
@@ -63,19 +68,15 @@ class BudgetSection(Section):
 
 
 class Recipe(Section):
-    """A whole recipe. models: name -> {method, …}; each method's options are its own.
+    """A whole recipe. models: name -> {method, …}; each method's options are its own."""
 
-    ship: the model that is exported to every target (default: the last one). reference: the one
-    that it is compared with (default: the first).
-    """
-
-    name: str = Field("demo", pattern=NAME_PATTERN)
-    seed: int = 0
-    threads: int = Field(0, ge=0, description="CPU threads of training (0: every core)")
+    name: Name = Field("demo", description="the run's folder is runs/<name>")
+    seed: int = Field(0, ge=0, lt=1 << 31, description="of every draw: splits, weights, batches")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of training (0: every core)")
     data: DataSection = DataSection()
-    models: dict[str, dict[str, Any]] = {}
-    ship: str | None = None
-    reference: str | None = None
+    models: dict[Name, dict[str, JsonValue]] = {}
+    ship: str | None = Field(None, description="the model to export (the last one)")
+    reference: str | None = Field(None, description="the model to compare with (the first one)")
     export: ExportSection = ExportSection()
     bench: BenchSection = BenchSection()
     budget: BudgetSection = BudgetSection()
@@ -96,10 +97,15 @@ def validated(kind: type[ModelT], data: Mapping[str, Any], where: str = "") -> M
 
 
 def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tuple[str, str]:
-    path = [str(part) for part in detail["loc"]]
+    """(cause, fix) of one of pydantic's errors."""
+    path = [str(part) for part in detail["loc"] if part != "[key]"]
     dotted = ".".join([where, *path] if where else path)
+    if detail["type"] == "missing":
+        about = kind.model_fields[path[-1]].description if len(path) == 1 else None
+        return f"{dotted} is missing", f"set it: {about}" if about else "set it"
     if detail["type"] != "extra_forbidden":
-        return f"{dotted}: {detail['msg']} (it is {detail['input']!r})", ""
+        message = str(detail["msg"]).removeprefix("Input ").removeprefix("String ")
+        return f"{dotted} is {reprlib.repr(detail['input'])}", f"{dotted} {message}"
     valid = sorted(_fields_at(kind, path[:-1]))
     near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
@@ -133,7 +139,7 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UsageError(f"--set {override!r} is not key=value", "e.g. --set bench.threads=2")
-        _assign(data, key.strip().split("."), _value(value.strip()))
+        put(data, key.strip(), _value(value.strip()))
     return data
 
 
@@ -144,13 +150,15 @@ def _value(text: str) -> Any:
         return text  # a bare word is a string, as on a command line
 
 
-def _assign(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    for part in path[:-1]:
+def put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of raw tables, in place. Raises UsageError where a part is no table."""
+    *tables, last = key.split(".")
+    for part in tables:
         inner = data.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise UsageError(f"--set {'.'.join(path)}: {part!r} is not a table")
+            raise UsageError(f"{key} cannot be set: {part!r} is {inner!r}, not a table")
         data = inner
-    data[path[-1]] = value
+    data[last] = value
 
 
 def parse(data: Mapping[str, Any]) -> Recipe:

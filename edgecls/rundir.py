@@ -3,7 +3,8 @@
 ``run.json`` (this module's `RunInfo`), ``results.jsonl`` (one `Measurement` a line) and
 ``files/<sha256>.<kind>``, the side files that rows and models name by hash:
 
-- curves ``.json``: ``{"epochs": [{"epoch", "lr", "train_loss", "val_loss", "val_top1", "seconds"}]}``
+- curves ``.json``: ``{"epochs": [{…}]}``, each ``epoch``, ``lr``, ``train_loss``, ``val_loss``,
+  ``val_top1``, ``seconds``
 - predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``
 - latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
 """
@@ -109,13 +110,16 @@ class RunInfo:
             ) from error
         except ValueError as error:
             raise EdgeclsError(f"{run / INFO} is damaged: {error}", "run it again") from error
-        if data.get("format") != FORMAT:
-            raise EdgeclsError(f"{run / INFO}: unknown format {data.get('format')!r}")
-        data["models"] = tuple(_build(ModelInfo, m) for m in data["models"])
-        data["stages"] = tuple(_build(StageInfo, s) for s in data["stages"])
-        data["budget"] = _build(Budget, data["budget"])
-        data["labels"] = tuple(data["labels"])
-        info: RunInfo = _build(RunInfo, data)
+        found = data.get("format") if isinstance(data, dict) else None
+        if found != FORMAT:
+            raise EdgeclsError(f"{run / INFO}: unknown format {found!r}", "run it again")
+        try:
+            data["models"] = tuple(_build(ModelInfo, m) for m in data["models"])
+            data["stages"] = tuple(_build(StageInfo, s) for s in data["stages"])
+            data["budget"] = _build(Budget, data["budget"])
+            info: RunInfo = _build(RunInfo, data)
+        except (KeyError, TypeError) as error:
+            raise EdgeclsError(f"{run / INFO} is damaged: {error}", "run it again") from error
         return info
 
 

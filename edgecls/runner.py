@@ -6,6 +6,7 @@ asked can be suspended, so that it does not disturb the one that is being measur
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -33,7 +34,7 @@ class Runner:
         self.bundle = bundle
         self.meta: Meta = trust.check(bundle, trust_code)
         self.name = f"{self.meta.model} {self.meta.target} {self.meta.precision}"
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._pending = b""
         self._suspended = False
         # Isolated: no PYTHONPATH, no user site, and nothing beside the runner goes before them.
@@ -48,7 +49,7 @@ class Runner:
         )
         try:
             self.hello = self.ask({"do": "hello"}, START_TIMEOUT_S)
-        except RunnerError:
+        except BaseException:  # Ctrl-C as well: the process is in a session of its own
             self.close()
             raise
 
@@ -62,10 +63,9 @@ class Runner:
         except OSError:
             raise self._ended() from None
         line = self._line(timeout_s)
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:
-            raise RunnerError(f"{self.name} answered {line[:200]!r}") from None
+        answer = _object(line)
+        if answer is None:
+            raise RunnerError(f"{self.name} answered {line[:200]!r}{self._said()}")
         if not answer.get("ok") and "error" in answer:
             raise RunnerError(f"{self.name}: {answer['error']}", str(answer.get("fix", "")))
         return answer
@@ -86,10 +86,8 @@ class Runner:
         """End the process; one that does not go is killed."""
         self.resume()
         if self._process.stdin is not None:
-            try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended already
                 self._process.stdin.close()
-            except BrokenPipeError:
-                pass  # it has ended already
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -119,7 +117,7 @@ class Runner:
             if left <= 0 or not select.select([descriptor], [], [], left)[0]:
                 self._process.kill()
                 raise RunnerError(
-                    f"{self.name} gave no answer in {timeout_s:.0f} s and was stopped"
+                    f"{self.name} gave no answer in {timeout_s:.0f} s and was stopped{self._said()}"
                 )
             block = os.read(descriptor, 1 << 16)
             if not block:
@@ -134,8 +132,23 @@ class Runner:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
+        how = f"exit status {status}"
+        if status < 0:
+            with contextlib.suppress(ValueError):  # a real-time signal has no name
+                how = f"signal {signal.Signals(-status).name}"
+        return RunnerError(f"{self.name} ended with {how}{self._said()}")
+
+    def _said(self) -> str:
+        """The last lines that the process wrote to stderr, as the end of a sentence."""
         self._stderr.seek(0)
         tail = self._stderr.read().decode(errors="replace").strip().splitlines()[-12:]
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        said = " | ".join(line.strip() for line in tail) or "it said nothing"
-        return RunnerError(f"{self.name} ended with {how}: {said}")
+        return ": " + (" | ".join(line.strip() for line in tail) or "it said nothing")
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object of a line, or None for anything else."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from edgecls.rundir import write_text
 
 def key_of(inputs: Mapping[str, Any]) -> str:
     """A stage's key: a hash of the JSON of everything that its result depends on."""
-    text = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -81,9 +82,7 @@ class Store:
             build(out, work)
             seconds = time.monotonic() - begin
             record = {"stage": name, "seconds": round(seconds, 3), "inputs": inputs}
-            write_text(
-                out.parent / "stage.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-            )
+            write_text(out.parent / "stage.json", json.dumps(record, indent=1) + "\n")
             shutil.rmtree(self.root / key, ignore_errors=True)  # a folder without its stage.json
             out.parent.rename(self.root / key)
             shutil.rmtree(work.parent, ignore_errors=True)
@@ -107,10 +106,10 @@ def lock(path: Path, wait: bool, busy: str = "") -> Iterator[None]:
 
 def link(name: Path, entry: Path) -> None:
     """Make `name` a relative symbolic link to a store entry's folder, replacing an older link."""
-    import os
-
     name.parent.mkdir(parents=True, exist_ok=True)
     beside = name.with_name(name.name + ".part")
     beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(entry, name.parent.resolve()), target_is_directory=True)
+    # Both resolved: it stays right where the whole folder is moved, or was reached by a link.
+    target = os.path.relpath(entry.resolve(), name.parent.resolve())
+    beside.symlink_to(target, target_is_directory=True)
     beside.replace(name)

@@ -1,4 +1,4 @@
-"""Accuracy of a bundle, in a run of its own, with the very artifact that is measured and shipped."""
+"""Accuracy of a bundle, in a run of its own, with the very artifact that is shipped."""
 
 from __future__ import annotations
 

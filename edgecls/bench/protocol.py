@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecls.core import Progress, SilentProgress
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, RunnerError
 from edgecls.runner import Runner
 
 VERSION = 1
@@ -38,7 +38,7 @@ class Protocol:
 
 @dataclass
 class Samples:
-    """What one bundle said. latency_ms: every query, in order; error: why it fell out, if it did."""
+    """What one bundle said. latency_ms: every query, in order; error: why it fell out, if so."""
 
     latency_ms: list[float] = field(default_factory=list)
     launch: list[int] = field(default_factory=list)
@@ -95,9 +95,13 @@ def _start(
         return
     runner.suspend()
     result = results[index]
-    result.about = runner.hello["about"]
-    result.load_ms.append(runner.hello["load_ms"])
-    result.first_inference_ms.append(runner.hello["first_inference_ms"])
+    try:
+        result.about = runner.hello["about"]
+        result.load_ms.append(runner.hello["load_ms"])
+        result.first_inference_ms.append(runner.hello["first_inference_ms"])
+    except KeyError as error:
+        _fail(result, _lacks(runner, error))
+        return
     runners[index] = runner
 
 
@@ -133,14 +137,18 @@ def _round(
                 "samples_ms"
             ]
         result.rss_bytes = max(result.rss_bytes, runner.ask({"do": "memory"})["rss_bytes"])
-    except EdgeclsError as error:
-        _fail(result, error)
-        runners.pop(index)
+    except (EdgeclsError, KeyError) as error:
+        _fail(result, _lacks(runner, error) if isinstance(error, KeyError) else error)
+        runners.pop(index).suspend()
         return
     runner.suspend()
     result.latency_ms += inference
     result.launch += [launch] * len(inference)
     result.round += [number] * len(inference)
+
+
+def _lacks(runner: Runner, error: KeyError) -> RunnerError:
+    return RunnerError(f"{runner.name} answers without {error}", "export it again")
 
 
 def _fail(result: Samples, error: Exception) -> None:

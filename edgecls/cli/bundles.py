@@ -14,7 +14,8 @@ FOLDER = click.Path(path_type=Path)
 trusted = click.option(
     "--trust-code", is_flag=True, help="Start a runner that is no installed kit's."
 )
-threads = click.option("--threads", default=1, show_default=True, help="CPU threads.")
+COUNT = click.IntRange(min=1)
+threads = click.option("--threads", type=COUNT, default=1, show_default=True, help="CPU threads.")
 
 
 @click.command()
@@ -90,10 +91,22 @@ def predict(bundle: Path, images: tuple[Path, ...], trust_code: bool) -> None:
 @click.command()
 @click.argument("bundles", type=FOLDER, nargs=-1, required=True)
 @threads
-@click.option("--launches", default=2, show_default=True, help="Process launches of each bundle.")
-@click.option("--rounds", default=4, show_default=True, help="Interleaved rounds a launch.")
-@click.option("--queries", default=700, show_default=True, help="Fewest queries of a bundle.")
-@click.option("--seconds", default=2.0, show_default=True, help="Shortest time of a bundle.")
+@click.option(
+    "--launches", type=COUNT, default=2, show_default=True, help="Process launches of each bundle."
+)
+@click.option(
+    "--rounds", type=COUNT, default=4, show_default=True, help="Interleaved rounds a launch."
+)
+@click.option(
+    "--queries", type=COUNT, default=700, show_default=True, help="Fewest queries of a bundle."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400),
+    default=2.0,
+    show_default=True,
+    help="Shortest time of a bundle.",
+)
 @click.option("--out", type=FOLDER, help="Write the rows as JSON lines to this file.")
 @click.option("--force", is_flag=True, help="Overwrite --out.")
 @trusted
@@ -116,10 +129,10 @@ def bench(
     from edgecls.pipeline.single import bench as measure
     from edgecls.report import terminal_table
 
-    if out is not None and out.exists() and not force:
-        raise UsageError(f"{out} exists already", "choose another file, or add --force")
-    if min(threads, launches, rounds, queries) < 1:
-        raise UsageError("threads, launches, rounds and queries are at least 1")
+    if out is not None and (out.is_dir() or (out.exists() and not force)):
+        raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"there is no folder {out.parent}", "make it first")
     protocol = Protocol(threads, launches, rounds, queries, seconds)
     rows = measure(bundles, protocol, trust_code, display())
     if out is not None:

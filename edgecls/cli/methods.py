@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from edgecls import methods
 from edgecls.core import Method
-from edgecls.recipe import DIGITS, load, parse
+from edgecls.recipe import load, parse, put
 from edgecls.train.options import FitOptions
 
 COMMON = frozenset(FitOptions.model_fields)
@@ -22,13 +22,19 @@ def command(name: str) -> click.Command:
     method = methods.get(name)
 
     def body(
-        data: str, out: Path, seed: int, overrides: tuple[str, ...], force: bool, **given: Any
+        data: str | None,
+        out: Path,
+        seed: int,
+        overrides: tuple[str, ...],
+        force: bool,
+        **given: Any,
     ) -> None:
         from edgecls.cli.display import display
         from edgecls.pipeline.single import apply_method
 
         tables = load(None, overrides)
-        tables.setdefault("data", {})["path"] = data
+        if data is not None:
+            put(tables, "data.path", data)
         tables.setdefault("seed", seed)
         options = {key: value for key, value in given.items() if value is not None}
         written = apply_method(name, options, parse(tables), out, display(), force)
@@ -40,7 +46,9 @@ def command(name: str) -> click.Command:
 
 def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
     decorators = [
-        click.option("--data", default=DIGITS, help="A folder with one folder a class."),
+        click.option(
+            "--data", help="A folder with one folder a class (default: the embedded digits)."
+        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from edgecls.recipe import DIGITS, load, parse
+from edgecls.recipe import DIGITS, load, parse, put
 
 EXISTING = click.Path(path_type=Path)
 
@@ -29,10 +29,10 @@ def run(
 
     tables = load(recipe, overrides)
     if data is not None:
-        tables.setdefault("data", {})["path"] = data
-    if "name" not in tables:
-        tables["name"] = _name(recipe, tables.get("data", {}).get("path", DIGITS))
+        put(tables, "data.path", data)
     parsed = parse(tables)
+    if "name" not in tables:
+        parsed = parse({**tables, "name": _name(recipe, parsed.data.path)})
     folder = out or Path("runs") / parsed.name
     command = shlex.join(["edgecls", *sys.argv[1:]])
     finished = pipeline.run(parsed, folder, command, display(), force)

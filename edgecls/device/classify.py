@@ -1,6 +1,7 @@
 """Labels for images, and accuracy on a folder with one folder a class."""
 
 import os
+import unicodedata
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
@@ -15,14 +16,17 @@ def evaluate(directory: str, description: Meta, runner: Any) -> Dict[str, Any]:
     """Top-1 on `directory`/<label>/*; files that are no images are listed and left out."""
     correct = total = 0
     skipped: List[Dict[str, str]] = []
-    known = [label for label in description.labels if os.path.isdir(os.path.join(directory, label))]
+    folders = _class_folders(directory)
+    known = [label for label in description.labels if label in folders]
     if not known:
         raise EdgeclsError(
             "{} has no folder named like one of the labels".format(directory),
             "labels: " + ", ".join(description.labels),
         )
+    for label in sorted(set(folders) - set(known)):
+        skipped.append({"file": folders[label], "reason": "no label of this model"})
     for label in known:
-        for root, _, names in sorted(os.walk(os.path.join(directory, label))):
+        for root, _, names in sorted(os.walk(folders[label])):
             for name in sorted(names):
                 try:
                     image = description.preprocess.load(os.path.join(root, name))
@@ -43,6 +47,21 @@ def evaluate(directory: str, description: Meta, runner: Any) -> Dict[str, Any]:
         "num_images": total,
         "skipped": skipped,
     }
+
+
+def label_of(folder_name: str) -> str:
+    """The label of a class's folder: valid text, and one spelling of an accented letter."""
+    text = os.fsencode(folder_name).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
+
+
+def _class_folders(directory: str) -> Dict[str, str]:
+    """Label -> path, of every folder in `directory`."""
+    try:
+        paths = {label_of(name): os.path.join(directory, name) for name in os.listdir(directory)}
+    except OSError as error:
+        raise EdgeclsError("{} cannot be read: {}".format(directory, error.strerror)) from error
+    return {label: path for label, path in paths.items() if os.path.isdir(path)}
 
 
 def predict(images: Sequence[str], description: Meta, runner: Any) -> Dict[str, Any]:

@@ -10,40 +10,47 @@ import argparse
 import json
 import os
 import sys
-from typing import IO, Any, Callable, Dict, Optional, Sequence
+import traceback
+from typing import IO, Any, Callable, Dict, NoReturn, Optional, Sequence
 
-from . import classify, golden, measure, meta
 from .errors import EdgeclsError
-from .serve import Server, peak_rss_bytes, serve
 
-Load = Callable[[str, meta.Meta, int], Any]
+# (folder, meta.Meta, threads) -> runner
+Load = Callable[[str, Any, int], Any]
 
 
 def main(folder: str, load: Load, argv: Optional[Sequence[str]] = None) -> int:
     """Run one command of a bundle; returns the exit status."""
+    args = _arguments(argv)
     stdout = _claim_stdout()
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if not (args.verify or args.eval or args.bench or args.serve or args.images):
-        parser.error("nothing to do: give an image, --verify, --eval DIR or --bench")
     try:
-        result = _command(folder, load, args, stdout)
+        # Here, so that a missing numpy or Pillow is told as a missing runtime is.
+        from .commands import command
+
+        result = command(folder, load, args, stdout)
     except EdgeclsError as error:
-        result = {"ok": False, "error": error.cause, "fix": error.fix}
-        sys.stderr.write("error: {}\n".format(error))
+        result = _failure(error.cause, error.fix)
     except ImportError as error:
-        result = {
-            "ok": False,
-            "error": str(error),
-            "fix": "{} -m pip install -r {}".format(
-                sys.executable, os.path.join(folder, "requirements.txt")
-            ),
-        }
-        sys.stderr.write("error: {}\n  fix: {}\n".format(error, result["fix"]))
+        requirements = os.path.join(folder, "requirements.txt")
+        fix = "{} -m pip install -r {}".format(sys.executable, requirements)
+        result = _failure(str(error), fix)
+    except Exception as error:  # noqa: BLE001 - a runtime raises what it likes
+        traceback.print_exc()
+        result = _failure("{}: {}".format(type(error).__name__, error))
     if not args.serve or not result["ok"]:
-        stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-        stdout.flush()
+        _print(result, stdout)
     return 0 if result["ok"] else 1
+
+
+def _failure(cause: str, fix: str = "") -> Dict[str, Any]:
+    sys.stderr.write("error: {}\n".format(EdgeclsError(cause, fix)))
+    return {"ok": False, "error": cause, "fix": fix}
+
+
+def _print(result: Dict[str, Any], stdout: IO[str]) -> None:
+    # Escapes carry file names that are not UTF-8.
+    stdout.write(json.dumps(result) + "\n")
+    stdout.flush()
 
 
 def _claim_stdout() -> IO[str]:
@@ -54,10 +61,17 @@ def _claim_stdout() -> IO[str]:
     return os.fdopen(ours, "w", encoding="utf-8")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="infer.py", description="Run, verify and measure this image classifier."
-    )
+class _Parser(argparse.ArgumentParser):
+    """One whose errors, too, end with a line of JSON on stdout."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        _print(_failure(message, "infer.py --help"), sys.stdout)
+        sys.exit(2)
+
+
+def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+    parser = _Parser(prog="infer.py", description="Run, verify and measure this image classifier.")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--verify", action="store_true", help="prove files, tensors and logits")
     what.add_argument("--eval", metavar="DIR", help="accuracy on a folder with one folder a class")
@@ -67,30 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: the runtime's own)")
     parser.add_argument("--seconds", type=float, default=2.0, help="shortest time of --bench")
     parser.add_argument("--queries", type=int, default=662, help="fewest queries of --bench")
-    return parser
-
-
-def _command(folder: str, load: Load, args: argparse.Namespace, stdout: IO[str]) -> Dict[str, Any]:
-    description = meta.read(folder)
-    changed = meta.check(folder, description)
-    if changed:
-        raise EdgeclsError("the bundle is damaged: " + "; ".join(changed), "copy it again")
-    runner, load_ms = measure.timed(lambda: load(folder, description, args.threads))
-    if args.serve:
-        return {"ok": serve(Server(folder, description, runner, load_ms), stdout) == 0}
-    if args.verify:
-        return golden.verify(folder, description, runner)
-    if args.eval:
-        return classify.evaluate(args.eval, description, runner)
-    if args.bench:
-        return _bench(Server(folder, description, runner, load_ms), args)
-    return classify.predict(args.images, description, runner)
-
-
-def _bench(server: Server, args: argparse.Namespace) -> Dict[str, Any]:
-    ask = measure.query("inference", server.runner, server.meta, server.tensors, server.files)
-    samples = measure.sample(ask, args.seconds, args.queries, warmup=max(20, args.queries // 10))
-    result: Dict[str, Any] = {"ok": True, **measure.summary(samples)}
-    result.update(server.do_hello({}))
-    result["rss_bytes"] = peak_rss_bytes()
-    return result
+    args = parser.parse_args(argv)
+    chosen = args.verify or args.eval is not None or args.bench or args.serve
+    if not chosen and not args.images:
+        parser.error("nothing to do: give an image, --verify, --eval DIR or --bench")
+    if chosen and args.images:
+        parser.error("give either images or one of --verify, --eval, --bench and --serve")
+    if args.threads < 0 or args.queries < 1 or not 0 <= args.seconds < float("inf"):
+        parser.error("--threads and --seconds are at least 0, --queries at least 1")
+    return args

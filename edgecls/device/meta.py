@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .errors import EdgeclsError
 from .preprocess import Preprocess
+from .schema import mismatch
 
 FORMAT = 1
 NAME = "meta.json"
@@ -71,7 +72,11 @@ SCHEMA: Dict[str, Any] = {
     "title": "edgecls bundle: meta.json",
     "type": "object",
     "properties": {
-        "format": {"const": FORMAT, "description": "number of this file's format"},
+        "format": {
+            "type": "integer",
+            "const": FORMAT,
+            "description": "number of this file's format",
+        },
         "model": {"type": "string", "description": "the model's name in its run"},
         "target": {"type": "string", "description": "runtime, such as openvino"},
         "precision": {"type": "string", "description": "fp32, fp16 or int8"},
@@ -93,15 +98,17 @@ SCHEMA: Dict[str, Any] = {
                 "reject_threshold": {"type": "number", "minimum": 0, "maximum": 1},
             },
             "required": ["temperature", "reject_threshold"],
+            "additionalProperties": False,
         },
         "golden": {
             "type": "object",
             "properties": {
-                "count": {"type": "integer", "minimum": 0},
+                "count": {"type": "integer", "minimum": 1},
                 "source": {"type": "number", "exclusiveMinimum": 0},
-                "artifact": {"type": ["number", "null"]},
+                "artifact": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
             "required": ["count", "source", "artifact"],
+            "additionalProperties": False,
         },
         "model_files": {
             "type": "array",
@@ -183,7 +190,7 @@ def read(folder: str) -> Meta:
     path = os.path.join(folder, NAME)
     try:
         with open(path, encoding="utf-8") as stream:
-            data = json.load(stream)
+            data = json.load(stream, parse_constant=_no_number)
     except FileNotFoundError as error:
         raise MetaError(
             "{} is not a bundle: it has no {}".format(folder, NAME),
@@ -194,7 +201,7 @@ def read(folder: str) -> Meta:
     problem = _problem(data)
     if problem:
         raise MetaError("{}: {}".format(path, problem), "export the bundle again")
-    return Meta(
+    meta = Meta(
         model=data["model"],
         target=data["target"],
         precision=data["precision"],
@@ -214,15 +221,14 @@ def read(folder: str) -> Meta:
         details=data["details"],
         files=data["files"],
     )
+    problem = _contradiction(meta)
+    if problem:
+        raise MetaError("{}: {}".format(path, problem), "export the bundle again")
+    return meta
 
 
-_TYPES: Dict[str, Any] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "number": (int, float),
-    "integer": int,
-}
+def _no_number(name: str) -> None:
+    raise ValueError("{} is no JSON".format(name))
 
 
 def _problem(data: Any) -> str:
@@ -231,43 +237,23 @@ def _problem(data: Any) -> str:
         return "not a JSON object"
     if data.get("format") != FORMAT:
         return "format {!r}, but this harness reads format {}".format(data.get("format"), FORMAT)
-    return _mismatch(data, SCHEMA, "")
+    return mismatch(data, SCHEMA)
 
 
-def _mismatch(value: Any, schema: Dict[str, Any], where: str) -> str:
-    """The first place at which `value` breaks `schema`: as much of JSON schema as SCHEMA uses."""
-    kinds = schema.get("type", [])
-    allowed = [kinds] if isinstance(kinds, str) else kinds
-    if allowed and not any(
-        value is None if kind == "null" else isinstance(value, _TYPES[kind]) for kind in allowed
-    ):
-        return "{} is not {}".format(where or "it", " or ".join(allowed))
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        for name in schema.get("required", []):
-            if name not in value:
-                return "{} lacks {!r}".format(where or "it", name)
-        for name, inner in value.items():
-            rule = properties.get(name, schema.get("additionalProperties", True))
-            if rule is False:
-                return "{} has an unknown field {!r}".format(where or "it", name)
-            found = _mismatch(inner, rule, where + "/" + name) if isinstance(rule, dict) else ""
-            if found:
-                return found
-    if isinstance(value, list):
-        if len(value) < schema.get("minItems", 0) or len(value) > schema.get("maxItems", 1 << 62):
-            return "{} has {} items".format(where, len(value))
-        for index, inner in enumerate(value):
-            found = _mismatch(inner, schema.get("items", {}), "{}/{}".format(where, index))
-            if found:
-                return found
+def _contradiction(meta: Meta) -> str:
+    """Which fields do not fit each other, or the empty string."""
+    if meta.input_shape[1:] != meta.preprocess.input_shape[1:]:
+        return "input_shape is not what preprocess gives"
+    for name in meta.model_files:
+        if name not in meta.files:
+            return "model_files names {!r}, which files does not list".format(name)
     return ""
 
 
 def list_files(folder: str) -> List[str]:
     """Every file below `folder` but meta.json itself, sorted, with forward slashes.
 
-    Raises MetaError for a symbolic link, which could point anywhere.
+    Raises MetaError for a symbolic link, which could point anywhere, and for a pipe or a device.
     """
     found = []
     for root, folders, names in os.walk(folder):
@@ -275,8 +261,10 @@ def list_files(folder: str) -> List[str]:
             if os.path.islink(os.path.join(root, name)):
                 raise MetaError("{} is a symbolic link".format(os.path.join(root, name)))
         for name in names:
+            if not os.path.isfile(os.path.join(root, name)):
+                raise MetaError("{} is no regular file".format(os.path.join(root, name)))
             relative = os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
-            if relative not in (NAME, NAME + ".part"):
+            if relative != NAME:
                 found.append(relative)
     return sorted(found)
 

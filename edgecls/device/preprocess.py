@@ -5,6 +5,7 @@ normalisation (``mean``, ``std``) is carried here as well, but is done inside th
 """
 
 import io
+import math
 import os
 import struct
 import zlib
@@ -81,14 +82,24 @@ class Preprocess:
                 raise EdgeclsError(
                     "preprocess: unknown {} {!r}".format(name, value), "valid: " + ", ".join(valid)
                 )
-        if min(self.size) < 1 or not 0 < self.crop_ratio <= 1:
-            raise EdgeclsError("preprocess: size must be positive and crop_ratio in (0, 1]")
-        if len(self.mean) != self.channels or len(self.std) != self.channels:
+        if not _numbers(self.size, 2, int) or min(self.size) < 1:
+            raise EdgeclsError("preprocess: size must be two positive integers, height and width")
+        if not _numbers([self.crop_ratio], 1) or not 0 < self.crop_ratio <= 1:
+            raise EdgeclsError("preprocess: crop_ratio must be in (0, 1]")
+        if not _numbers([self.fill], 1, int) or not 0 <= self.fill <= 255:
+            raise EdgeclsError("preprocess: fill must be an integer from 0 to 255")
+        if not isinstance(self.antialias, bool) or not isinstance(self.exif, bool):
+            raise EdgeclsError("preprocess: antialias and exif must be true or false")
+        if self.interpolation == "lanczos" and not self.antialias:
+            raise EdgeclsError("preprocess: lanczos always filters", "set antialias, or bicubic")
+        if not all(_numbers(values, self.channels) for values in (self.mean, self.std)):
             raise EdgeclsError(
                 "preprocess: mean and std need {} values each for mode {}".format(
                     self.channels, self.mode
                 )
             )
+        if min(self.std) <= 0:
+            raise EdgeclsError("preprocess: std must be positive")
 
     @property
     def channels(self) -> int:
@@ -151,16 +162,26 @@ class Preprocess:
         # Without antialiasing every output pixel is interpolated from its neighbours alone.
         x_scale, y_scale = image.width / size[0], image.height / size[1]
         transform = getattr(Image, "Transform", Image).AFFINE
-        kind = filter_ if self.interpolation in ("bilinear", "bicubic") else 2
-        return image.transform(size, transform, (x_scale, 0, 0, 0, y_scale, 0), resample=kind)
+        return image.transform(size, transform, (x_scale, 0, 0, 0, y_scale, 0), resample=filter_)
 
     def _channels(self, image: Image.Image) -> "np.ndarray[Any, Any]":
-        pixels = np.asarray(image, dtype=np.uint8)
+        # A copy: Pillow's own is read-only, of which PyTorch warns.
+        pixels = np.array(image, dtype=np.uint8)
         if self.mode == "L":
             pixels = pixels[:, :, None]
         elif self.mode == "BGR":
             pixels = pixels[:, :, ::-1]
         return np.ascontiguousarray(pixels)
+
+
+def _numbers(values: Any, count: int, kind: Any = (int, float)) -> bool:
+    """Whether `values` are that many numbers, as they can come out of somebody's JSON."""
+    return (
+        isinstance(values, (tuple, list))
+        and len(values) == count
+        and all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
+        and all(math.isfinite(v) for v in values)
+    )
 
 
 def decode(source: ImageSource, exif: bool = True) -> Image.Image:

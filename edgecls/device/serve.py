@@ -1,8 +1,8 @@
 """``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
 
 Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory`` and
-``quit``. An unknown request or
-one that fails is answered with ``{"ok": false, "error": …}``; the process stays.
+``quit``. An unknown request or one that fails is answered with ``{"ok": false, "error": …}``; the
+process stays.
 """
 
 import json
@@ -75,26 +75,28 @@ class Server:
     def do_quit(self, request: Request) -> Answer:
         return {"quit": True}
 
-    def answer(self, line: str) -> Answer:
+    def answer(self, line: bytes) -> Answer:
         """The answer to one line, whatever is in it."""
         try:
-            request = json.loads(line)
-            name = request["do"]
-            handler: Callable[[Request], Answer] = getattr(self, "do_" + str(name))
-            answer = handler(request)
+            request = _parse(line)
+            answer = self._handler(request["do"])(request)
             answer.setdefault("ok", True)
             return answer
         except EdgeclsError as error:
             return {"ok": False, "error": error.cause, "fix": error.fix}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return {"ok": False, "error": "not a request: {!r} ({!r})".format(line[:200], error)}
-        except (RuntimeError, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 - a runtime raises what it likes
             return {"ok": False, "error": "{}: {}".format(type(error).__name__, error)}
+
+    def _handler(self, name: Any) -> Callable[[Request], Answer]:
+        known = sorted(each[3:] for each in dir(self) if each.startswith("do_"))
+        if name not in known:
+            raise EdgeclsError("unknown request: {!r}".format(name), "valid: " + ", ".join(known))
+        return getattr(self, "do_" + name)  # type: ignore[no-any-return]
 
 
 def serve(server: Server, stdout: IO[str]) -> int:
     """Answer every line of stdin until ``quit`` or its end."""
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         if not line.strip():
             continue
         answer = server.answer(line)
@@ -103,6 +105,16 @@ def serve(server: Server, stdout: IO[str]) -> int:
         if answer.get("quit"):
             break
     return 0
+
+
+def _parse(line: bytes) -> Request:
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise EdgeclsError("not a line of JSON: {!r}".format(line[:200])) from error
+    if not isinstance(request, dict) or "do" not in request:
+        raise EdgeclsError("not a request: {!r} has no 'do'".format(line[:200]))
+    return request
 
 
 def run_all(runner: Any, images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

@@ -17,6 +17,7 @@ class DistillOptions(FitOptions):
 
     teacher: str = Field(description="the model or checkpoint to learn from")
     arch: str = Field("resnet8", description="the student's net")
+    lr: float = Field(0.4, gt=0, description="peak learning rate, per 256 images of a batch")
     temperature: float = Field(4.0, gt=0, description="softens both answers")
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
 

@@ -30,8 +30,8 @@ class PruneOptions(FitOptions):
     teacher: str | None = Field(None, description="who teaches the fine-tuning (default: model)")
     macs_ratio: float = Field(2.0, gt=1, description="how many times fewer MACs to aim at")
     round_to: int = Field(8, ge=1, description="channels are left in multiples of this")
-    epochs: int = Field(8, ge=0, description="passes of the fine-tuning")
-    lr: float = Field(0.05, gt=0, description="peak learning rate, per 256 images of a batch")
+    epochs: int = Field(14, ge=0, description="passes of the fine-tuning")
+    lr: float = Field(0.4, gt=0, description="peak learning rate, per 256 images of a batch")
     temperature: float = Field(4.0, gt=0, description="softens both answers")
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
 

@@ -58,11 +58,24 @@ class Checkpoint:
         return (self.folder / WEIGHTS).stat().st_size
 
     def calibration(self) -> NDArray[np.uint8]:
-        """Training images, uint8[N, H, W, C]."""
+        """Training images, uint8[N, H, W, C]. Raises EdgeclsError."""
+        import zipfile
+
         import numpy as np
 
-        with np.load(self.folder / CALIBRATION, allow_pickle=False) as data:
-            images: NDArray[np.uint8] = data["images"]
+        path = self.folder / CALIBRATION
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                images: NDArray[np.uint8] = data["images"]
+        except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+            raise EdgeclsError(
+                f"{path} cannot be read: {error}", "copy the checkpoint again, or train it again"
+            ) from error
+        if images.dtype != np.uint8 or images.shape[1:] != self.preprocess.input_shape[1:]:
+            raise EdgeclsError(
+                f"{path} is {images.dtype}{list(images.shape)}, not the net's input",
+                "train it again",
+            )
         return images
 
     def golden(self) -> list[bytes]:
@@ -84,6 +97,7 @@ def load(folder: Path) -> Checkpoint:
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise EdgeclsError(f"{folder / JSON} is not of format {FORMAT}", "train it again")
     try:
+        _check_types(data)
         data["labels"] = tuple(data["labels"])
         data["edits"] = tuple(data["edits"])
         data["preprocess"] = Preprocess.from_json(data["preprocess"])
@@ -97,22 +111,35 @@ def load(folder: Path) -> Checkpoint:
     return checkpoint
 
 
+def _check_types(data: Mapping[str, Any]) -> None:
+    """Raises TypeError or KeyError for values of which no net could be built."""
+    for name, kind in (("labels", str), ("edits", dict)):
+        if not isinstance(data[name], list) or not all(isinstance(v, kind) for v in data[name]):
+            raise TypeError(f"{name} is {data[name]!r:.80}")
+    if not isinstance(data["arch"], str):
+        raise TypeError(f"arch is {data['arch']!r:.80}")
+
+
 def module(checkpoint: Checkpoint) -> nn.Module:
-    """The net of a checkpoint with its weights, in evaluation mode."""
+    """The net of a checkpoint with its weights, in evaluation mode. Raises EdgeclsError."""
+    import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from edgecls.models import edits, zoo
 
-    net = zoo.build(
-        checkpoint.arch,
-        len(checkpoint.labels),
-        checkpoint.preprocess.channels,
-        checkpoint.preprocess.size,
-    )
-    net = edits.replay(net, checkpoint.edits, checkpoint.input_shape)
     try:
-        net.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
-    except RuntimeError as error:
+        # Tensors made in a caller's inference mode could never be traced or trained.
+        with torch.inference_mode(False):
+            net = zoo.build(
+                checkpoint.arch,
+                len(checkpoint.labels),
+                checkpoint.preprocess.channels,
+                checkpoint.preprocess.size,
+            )
+            net = edits.replay(net, checkpoint.edits, checkpoint.input_shape)
+            net.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
+    except (RuntimeError, SafetensorError) as error:
         raise EdgeclsError(
             f"{checkpoint.folder}: the weights do not fit {checkpoint.arch} and its edits",
             "train it again with this version",

@@ -18,7 +18,7 @@ Edit = Mapping[str, Any]
 
 
 def replay(net: nn.Module, edits: Sequence[Edit], input_shape: tuple[int, int, int]) -> nn.Module:
-    """`net` after all `edits`, in order. input_shape: (C, H, W)."""
+    """`net` after all `edits`, in order. input_shape: (C, H, W). Raises EdgeclsError."""
     for edit in edits:
         kind = str(edit.get("kind"))
         if kind not in KINDS:
@@ -29,7 +29,13 @@ def replay(net: nn.Module, edits: Sequence[Edit], input_shape: tuple[int, int, i
                 f"edit {kind!r} of version {edit.get('version')!r}, this edgecls replays {version}",
                 "install the version of edgecls that made the checkpoint",
             )
-        net = apply(net, edit, input_shape)
+        try:
+            net = apply(net, edit, input_shape)
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise EdgeclsError(
+                f"edit {kind!r} cannot be done again on this net: {error!r}",
+                "copy the checkpoint again, or train it again",
+            ) from error
     return net
 
 
@@ -46,7 +52,7 @@ def _replay_prune(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int])
     import torch
     import torch_pruning
 
-    with torch.inference_mode(False), torch.enable_grad():  # dependencies are traced by autograd
+    with torch.enable_grad():  # dependencies are traced by autograd
         graph = torch_pruning.DependencyGraph().build_dependency(
             net.eval(), example_inputs=torch.zeros(1, *input_shape)
         )

@@ -58,7 +58,7 @@ class SmallResNet(nn.Module):
 
 
 class LeNet5(nn.Module):
-    """LeNet-5 for any input of at least 20×20: the last pooling is adaptive."""
+    """LeNet-5 for any input of at least 16×16: its first linear layer fits itself."""
 
     def __init__(self, num_classes: int, in_channels: int) -> None:
         super().__init__()

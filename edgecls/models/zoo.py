@@ -34,10 +34,11 @@ def build(arch: str, num_classes: int, in_channels: int, size: tuple[int, int]) 
     try:
         with torch.no_grad():
             logits = net(torch.zeros(1, in_channels, *size))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, AssertionError) as error:
+        why = str(error).partition("\n")[0]
         raise UsageError(
-            f"{arch} cannot take images of {size[0]}×{size[1]} pixels ({error})",
-            "choose a larger data.size or a smaller net such as resnet8",
+            f"{arch} cannot take images of {size[0]}×{size[1]} pixels ({why})",
+            "choose another data.size, mostly a larger one, or a smaller net such as resnet8",
         ) from error
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, num_classes):
         raise UsageError(f"{arch} is not a classifier", "choose another net")

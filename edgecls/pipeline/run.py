@@ -7,7 +7,7 @@ here is the order of the stages and the names that a run folder gives to their r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,9 +59,11 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     something else than a run of this recipe and `force` is not given.
     """
     begin = datetime.now(UTC)
-    with _claimed(out, recipe, force):
+    kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
+    with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / ".store"), recipe, events)
         prepared = _prepare(workshop)
+        write_text(out / RECIPE, kept)
         dataset = datas.load(prepared.data.out)
         models = _models(workshop, prepared, dataset)
         for name, entry in models.items():
@@ -70,6 +72,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         rows = table.fill(workshop, prepared.jobs, models, prepared.data, dataset, reference, out)
         info = _info(workshop, prepared, models, out, command, begin)
         rows = list(report.recommend(rows, info).marked())
+        _keep_links(out, {*(f"models/{name}" for name in models), *(row.bundle for row in rows)})
         write_results(out / RESULTS, rows)
         info.write(out)
         written = report.write_report(out)
@@ -78,8 +81,8 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
 
 
 @contextmanager
-def _claimed(out: Path, recipe: Recipe, force: bool) -> Iterator[None]:
-    """Hold `out` for one run of one recipe."""
+def _claimed(out: Path, recipe: str, force: bool) -> Iterator[None]:
+    """Hold `out` for one run of one recipe, given as the text of its RECIPE."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", "choose another folder with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / RECIPE).exists() and not force:
@@ -90,16 +93,24 @@ def _claimed(out: Path, recipe: Recipe, force: bool) -> Iterator[None]:
                 "choose another folder with --out, or add --force",
             )
     with lock(out / ".lock", wait=False, busy=f"another run is at work in {out}"):
-        text = json.dumps(recipe.model_dump(), indent=1, ensure_ascii=False) + "\n"
         kept = out / RECIPE
         if kept.exists() and (out / RESULTS).exists() and not force:
-            if kept.read_text(encoding="utf-8") != text:
+            if kept.read_text(encoding="utf-8") != recipe:
                 raise UsageError(
                     f"{out} holds the finished run of another recipe",
                     "choose another folder with --out, or add --force to replace its results",
                 )
-        write_text(kept, text)
         yield
+
+
+def _keep_links(out: Path, names: Set[str | None]) -> None:
+    """Remove what an earlier run of another recipe left in ``models`` and ``bundles``."""
+    for folder in (out / "models", out / "bundles"):
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_symlink() and path.relative_to(out).as_posix() not in names:
+                path.unlink()
+            elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+                path.rmdir()
 
 
 def _prepare(workshop: Workshop) -> Prepared:

@@ -96,7 +96,7 @@ def fill(
     reference: the model that every row's accuracy is compared with.
     """
     images, classes = scored(dataset)
-    graphs = {name: workshop.graph(name, entry) for name, entry in models.items()}
+    graphs = {name: _graph(workshop, name, entry) for name, entry in models.items()}
     answers = {
         name: load_logits(workshop.answers(name, entry, data, images), SPLITS)
         for name, entry in models.items()
@@ -110,11 +110,20 @@ def fill(
     return accuracy.with_significance(rows, logits, answers[reference], classes)
 
 
+def _graph(workshop: Workshop, name: str, model: Entry) -> Entry | None:
+    """A model's canonical graph; without one, only the targets that need it fail."""
+    try:
+        return workshop.graph(name, model)
+    except EdgeclsError as error:
+        workshop.events.note(f"{name}: {error.cause}")
+        return None
+
+
 def _convert(
     workshop: Workshop,
     job: Job,
     models: Mapping[str, Entry],
-    graphs: Mapping[str, Entry],
+    graphs: Mapping[str, Entry | None],
     out: Path,
 ) -> Candidate:
     model = models[job.model]

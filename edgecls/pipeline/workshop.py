@@ -21,6 +21,7 @@ from edgecls.core import Classes, Context, Dataset, Images, Logits, Progress, Ta
 from edgecls.data import SplitFractions
 from edgecls.device.meta import bundle_sha256
 from edgecls.device.preprocess import Preprocess
+from edgecls.errors import EdgeclsError
 from edgecls.graph import CheckpointSource
 from edgecls.kits import kit_files
 from edgecls.pipeline.events import Events
@@ -143,10 +144,6 @@ class Workshop:
             lambda out, work, progress: _export(model.out, out / "model.onnx"),
         )
 
-    def source(self, model: Entry, graph: Entry) -> CheckpointSource:
-        """A checkpoint as the source of conversions."""
-        return CheckpointSource(model.out, graph.out / "model.onnx")
-
     def answers(self, name: str, model: Entry, data: Entry, splits: Mapping[str, Images]) -> Entry:
         """The net's own logits on validation and test, in PyTorch."""
         inputs = _inputs("answers", packages=("torch",), model=model.key, data=data.key)
@@ -158,9 +155,12 @@ class Workshop:
         return self._make(f"{name}: answers", inputs, build)
 
     def bundle(
-        self, name: str, model: Entry, graph: Entry, target: Target, precision: Any
+        self, name: str, model: Entry, graph: Entry | None, target: Target, precision: Any
     ) -> Entry:
-        """A converted, packaged and self-checked model. Raises ConversionError."""
+        """A converted, packaged and self-checked model. Raises ConversionError.
+
+        graph: None where the export failed; a target that asks for it gets the same error.
+        """
         machine = hardware.here()
         scheme = target.scheme(machine) if precision == "int8" else None
         kit = hashlib.sha256()
@@ -170,6 +170,7 @@ class Workshop:
             "bundle",
             packages=("edgecls", *target.packages),
             model=model.key,
+            graph=graph.key if graph else None,
             name=name,
             target=[target.name, target.version],
             precision=precision,
@@ -180,7 +181,9 @@ class Workshop:
         )
 
         def build(out: Path, work: Path, progress: Progress) -> None:
-            artifact = package(name, self.source(model, graph), target, precision, out)
+            path = (graph.out if graph else out.parent) / "model.onnx"
+            source = CheckpointSource(model.out, path)
+            artifact = package(name, source, target, precision, out)
             outcome = {"compiled": asdict(artifact.compiled), "size_bytes": artifact.size_bytes}
             (out.parent / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
@@ -213,12 +216,25 @@ class Workshop:
 
         def build(out: Path, work: Path, progress: Progress) -> None:
             found = measure(bundles, protocol, progress)
+            if any(samples.error for samples in found):
+                raise _FellOut(found)
             text = json.dumps([asdict(samples) for samples in found])
             (out / "samples.json").write_text(text, encoding="utf-8")
 
-        entry = self._make("measuring", inputs, build)
+        try:
+            entry = self._make("measuring", inputs, build)
+        except _FellOut as error:
+            return error.samples
         text = (entry.out / "samples.json").read_text(encoding="utf-8")
         return [Samples(**samples) for samples in json.loads(text)]
+
+
+class _FellOut(EdgeclsError):
+    """A bundle failed while it was measured: told now, and not kept, so that it is tried again."""
+
+    def __init__(self, samples: list[Samples]) -> None:
+        super().__init__("a bundle failed while it was measured")
+        self.samples = samples
 
 
 def _inputs(stage: str, packages: tuple[str, ...] = (), **inputs: Any) -> Inputs:

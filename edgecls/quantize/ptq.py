@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecls.core import Images, Scheme
 from edgecls.errors import ConversionError
-from edgecls.graph import INPUT, normalisation_nodes
+from edgecls.graph import INPUT, errors, normalisation_nodes
 
 CALIBRATION_BATCH = 32
 
@@ -52,7 +52,9 @@ def quantize(
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     if not len(calibration):
-        raise ConversionError("int8 needs calibration images, and there are none")
+        raise ConversionError(
+            "int8 needs calibration images, and there are none", "train it again with some"
+        )
     activation = QuantType.QUInt8 if scheme.activation == "uint8" else QuantType.QInt8
     with tempfile.TemporaryDirectory() as scratch, _quiet():
         inferred = Path(scratch) / "inferred.onnx"
@@ -75,8 +77,10 @@ def quantize(
                     **(options or {}),
                 },
             )
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise ConversionError(f"ONNX Runtime cannot quantize this graph: {error}") from error
+        except (RuntimeError, ValueError, KeyError, *errors()) as error:
+            raise ConversionError(
+                f"ONNX Runtime cannot quantize this graph: {error}", "export fp32, or another net"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class OnnxRuntime:
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:
         import onnx
 
-        from edgecls.graph import with_batch
+        from edgecls.graph import errors, with_batch
         from edgecls.quantize import ptq
 
         path = out / "model.onnx"
@@ -61,11 +61,17 @@ class OnnxRuntime:
             model = onnx.load(source.onnx())
         else:
             if request.calibration is None:
-                raise ConversionError("int8 needs calibration images")
+                raise ConversionError("int8 needs calibration images", "give some, or export fp32")
             ptq.quantize(source.onnx(), request.scheme, request.calibration, path)
             model = onnx.load(path)
         with_batch(model, request.batch)
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except errors() as error:
+            raise ConversionError(
+                f"the graph with a batch of {request.batch} is not sound: {error}",
+                "report this net",
+            ) from error
         onnx.save(model, path)
         return Artifact(
             target=self.name,

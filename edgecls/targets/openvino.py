@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,14 @@ class OpenVino:
         return Availability(convert=state, compile=state, run=state)
 
     def scheme(self, machine: Hardware) -> Scheme:
-        """Symmetric activations everywhere: OpenVINO's fastest, and its plugin fits the rest.
+        """Asymmetric activations: as quick as symmetric ones in OpenVINO, and more accurate.
 
-        ReLU outputs become uint8 with zero point 0, others int8; weights are reduced by the plugin
-        itself where a CPU without VNNI needs it.
+        The plugin itself fits the graph to the CPU (zero points, reduced weights without VNNI).
         """
         return Scheme(
             "uint8",
-            symmetric_activations=True,
-            reason="NNCF's performance preset: symmetric, the quickest in OpenVINO",
+            symmetric_activations=False,
+            reason="NNCF's mixed preset with full bias correction; the plugin fits it to the CPU",
         )
 
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:
@@ -58,13 +58,17 @@ class OpenVino:
         try:
             model = openvino.convert_model(str(source.onnx()))
             if request.scheme is not None:
-                if request.calibration is None:
-                    raise ConversionError("int8 needs calibration images")
+                if request.calibration is None or not len(request.calibration):
+                    raise ConversionError(
+                        "int8 needs calibration images", "give some, or export fp32"
+                    )
                 model = _quantize(model, request.calibration)
             model.reshape([request.batch, *source.preprocess.input_shape[1:]])
             openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
-        except RuntimeError as error:
-            raise ConversionError(f"OpenVINO cannot convert this graph: {error}") from error
+        except _errors() as error:
+            raise ConversionError(
+                f"OpenVINO cannot convert this graph: {error}", "choose another target or net"
+            ) from error
         return Artifact(
             target=self.name,
             precision=request.precision,
@@ -82,6 +86,17 @@ class OpenVino:
         )
 
 
+def _errors() -> tuple[type[Exception], ...]:
+    """What OpenVINO and NNCF raise; most are children of Exception."""
+    from openvino import frontend
+    from openvino.tools.ovc.error import BasicError
+
+    nncf = sys.modules.get("nncf.errors")  # imported by _quantize alone
+    named = [*vars(frontend).values(), *(vars(nncf).values() if nncf else ())]
+    kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (RuntimeError, BasicError, *kinds)
+
+
 def _quantize(model: Any, calibration: Images) -> Any:
     """NNCF's post-training quantization; its progress bars are not ours to show."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -95,7 +110,9 @@ def _quantize(model: Any, calibration: Images) -> Any:
         return nncf.quantize(
             model,
             nncf.Dataset(batches),
-            preset=nncf.QuantizationPreset.PERFORMANCE,
+            preset=nncf.QuantizationPreset.MIXED,
+            # The fast correction lost half a point on small nets where the full one lost none.
+            fast_bias_correction=False,
             subset_size=len(batches),
         )
 

@@ -21,7 +21,8 @@ def training_seconds(
 ) -> float:
     """The estimated seconds of a `fit`; a teacher adds its forward pass."""
     set_up(work.threads, seed=0)
-    size = min(options.batch_size, work.num_images)
+    # Even, as the batches of `fit` are.
+    size = max(2, min(options.batch_size, work.num_images // 2 * 2))
     batch = torch.zeros(size, work.preprocess.channels, *work.preprocess.size)
     batch = batch.contiguous(memory_format=torch.channels_last)
     seconds = _timed(_net(arch, work), batch, backward=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecls.core import Classes, Context, Images
+from edgecls.errors import EdgeclsError
 from edgecls.hardware import usable_cores
 from edgecls.models.normalise import Normalise
 from edgecls.train.augment import augment
@@ -55,7 +56,8 @@ def fit(
     """Train `net` in place on the training split; it ends with its best validated weights.
 
     The state after each epoch is kept in ``context.workdir`` and taken up again from there.
-    Returns the curves: epoch, lr, train_loss, val_loss, val_top1, seconds of each epoch.
+    Returns the curves: epoch, lr, train_loss, val_loss, val_top1, seconds of each epoch. Raises
+    EdgeclsError where the training diverges.
     """
     net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -72,6 +74,7 @@ def fit(
         train_loss, lr = _train_epoch(net, normalise, loss, optimizer, options, context, epoch)
         val_logits = predict(net, normalise, context.data["validation"][0])
         val_loss, val_top1 = _score(val_logits, context.data["validation"][1])
+        _check_finite(epoch, train_loss, val_loss)
         _keep_best(state, net, epoch, val_top1, val_loss)
         state.curves.append(
             {
@@ -185,6 +188,16 @@ def _score(logits: NDArray[np.float32], classes: Classes) -> tuple[float, float]
     return float(value), float(np.mean(logits.argmax(1) == np.asarray(classes)))
 
 
+def _check_finite(epoch: int, train_loss: float, val_loss: float) -> None:
+    """Weights that are not finite never become finite again, and would only fail later."""
+    if not math.isfinite(train_loss) or math.isnan(val_loss):
+        raise EdgeclsError(
+            f"the training diverged in epoch {epoch}: its loss is {train_loss:g}, on validation "
+            f"{val_loss:g}",
+            "lower lr, or raise warmup",
+        )
+
+
 def _keep_best(
     state: Progressed, net: nn.Module, epoch: int, val_top1: float, val_loss: float
 ) -> None:
@@ -208,11 +221,11 @@ def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, state: P
 
 
 def _restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
-    """What an earlier process came to; fresh where there was none.
+    """What an earlier process came to; fresh where there was none, or a power cut spoiled it.
 
-    A state of another net or of a damaged file raises: its workdir belongs to one stage alone.
+    A state of another net raises: its workdir belongs to one stage alone.
     """
-    if not path.exists():
+    if not zipfile.is_zipfile(path):
         return Progressed()
     saved = torch.load(path, weights_only=True)
     net.load_state_dict(saved["net"])
@@ -225,7 +238,5 @@ def reestimate_batchnorm(
 ) -> None:
     """Replace BatchNorm's running statistics by those of `images` (as after a cut)."""
     with torch.no_grad():
-        parts: Sequence[Tensor] = [
-            normalise(to_batch(images[i : i + batch])) for i in range(0, len(images), batch)
-        ]
-        torch.optim.swa_utils.update_bn(parts, net)
+        parts = _batches(np.arange(len(images)), batch)
+        torch.optim.swa_utils.update_bn((normalise(to_batch(images[i])) for i in parts), net)

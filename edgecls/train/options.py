@@ -16,7 +16,7 @@ class FitOptions(Section):
 
     epochs: int = Field(20, ge=1, description="passes over the training images")
     batch_size: int = Field(64, ge=2, multiple_of=2, description="images of a step, an even number")
-    lr: float = Field(0.1, gt=0, description="peak learning rate of SGD, per 256 images of a batch")
+    lr: float = Field(0.2, gt=0, description="peak learning rate of SGD, per 256 images of a batch")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.15, ge=0, lt=1, description="share of the steps that warm up")

@@ -7,8 +7,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
-from harness.errors import EdgeclsError  # noqa: E402
-from harness.harness import main  # noqa: E402
+from harness.errors import EdgeclsError
+from harness.harness import main
 
 PROVIDER = "CPUExecutionProvider"
 
@@ -40,10 +40,10 @@ class Runner:
         """uint8[N, H, W, C] -> float32[N, K]; the graph's own batch is looped over."""
         if len(images) == self.batch:
             return self.session.run(None, {self.input: images})[0]
-        import numpy
+        import numpy as np
 
         parts = [images[i : i + 1] for i in range(len(images))]
-        return numpy.concatenate([self.session.run(None, {self.input: p})[0] for p in parts])
+        return np.concatenate([self.session.run(None, {self.input: p})[0] for p in parts])
 
     def about(self):
         return {

@@ -7,8 +7,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
-from harness.errors import EdgeclsError  # noqa: E402
-from harness.harness import main  # noqa: E402
+from harness.errors import EdgeclsError
+from harness.harness import main
 
 DEVICE = "CPU"
 
@@ -42,9 +42,9 @@ class Runner:
         if len(images) == self.batch:
             self.request.infer([images], share_inputs=True)
             return self.request.get_output_tensor().data.copy()
-        import numpy
+        import numpy as np
 
-        return numpy.concatenate([self.run(images[i : i + 1]) for i in range(len(images))])
+        return np.concatenate([self.run(images[i : i + 1]) for i in range(len(images))])
 
     def about(self):
         return {

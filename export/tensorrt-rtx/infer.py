@@ -7,7 +7,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
-from cuda_session import Cuda, Session
 from harness.errors import EdgeclsError
 from harness.harness import main
 
@@ -18,6 +17,9 @@ class Runner:
     """The engine that the exporting host compiled; CPU threads change nothing."""
 
     def __init__(self, folder, meta, threads):
+        # It needs numpy: here, so that its absence is told as the runtime's is.
+        from cuda_session import Cuda, Session
+
         self.cuda = Cuda()
         rtx = tensorrt_rtx(meta.details["tensorrt_rtx"])
         known = meta.details["compute_capabilities"]

@@ -11,10 +11,8 @@ sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
 import engine
-from cuda_session import Cuda, Session
 from harness.errors import EdgeclsError
 from harness.harness import main
-from harness.meta import bundle_sha256
 
 OLDEST = 10
 
@@ -23,6 +21,10 @@ class Runner:
     """The engine of this device; the GPU's, so that the number of CPU threads changes nothing."""
 
     def __init__(self, folder, meta, threads):
+        # They need numpy: here, so that its absence is told as the runtime's is.
+        from cuda_session import Cuda, Session
+        from harness.meta import bundle_sha256
+
         self.cuda = Cuda()
         trt = tensorrt()
         self.version = trt.__version__

@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
-from harness.harness import main  # noqa: E402
+from harness.harness import main
 
 TRIALS = 30
 
@@ -23,6 +23,7 @@ class Runner:
         import pathlib
 
         import torch
+
         from edgecls.models import checkpoint
         from edgecls.models.normalise import Deployable
 
