@@ -110,7 +110,11 @@ def export(net: Any, preprocess: Preprocess, path: Path) -> None:
 
 
 def normal_form(model: onnx.ModelProto) -> None:
-    """Set the IR version, name the batch, and drop metadata (it names files of this machine)."""
+    """Set the IR version, name the batch, and drop what is not needed.
+
+    Metadata names files of this machine; an older runtime refuses a domain that it does not know,
+    even where no node uses it.
+    """
     model.ir_version = IR_VERSION
     graph = model.graph
     for part in (*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
@@ -118,9 +122,24 @@ def normal_form(model: onnx.ModelProto) -> None:
         part.doc_string = ""
     del graph.metadata_props[:], model.metadata_props[:], graph.value_info[:]
     del model.functions[:]
+    used = {"", *_domains(graph)}
+    opsets = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     model.producer_name, model.producer_version, model.doc_string = "edgecls", "", ""
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def _domains(graph: onnx.GraphProto) -> set[str]:
+    """The operator domains of a graph's nodes, those of its subgraphs too."""
+    found = set()
+    for node in graph.node:
+        found.add(node.domain)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                found |= _domains(inner)
+    return found
 
 
 def with_batch(model: onnx.ModelProto, batch: int) -> None:

@@ -24,7 +24,8 @@ from edgecls import trust
 from edgecls.device.meta import Meta
 from edgecls.errors import RunnerError
 
-START_TIMEOUT_S, ASK_TIMEOUT_S = 120.0, 600.0
+# Long: at its first start TensorRT builds its engine.
+START_TIMEOUT_S, ASK_TIMEOUT_S = 600.0, 600.0
 
 
 class Runner:

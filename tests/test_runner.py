@@ -122,9 +122,12 @@ def test_a_hang_is_ended_with_what_it_said(
 ) -> None:
     said = "print('deep in thought', flush=True)"
     hangs = f"if self.queries > 1: import time; {said}; time.sleep(600)"
-    with Runner(fake_bundle(run=hangs), trust_code=True) as runner:
-        with pytest.raises(RunnerError, match="no answer in 1 s and was stopped: deep in thought"):
-            runner.ask({"do": "round"}, timeout_s=1)
+    match = "no answer in 1 s and was stopped: deep in thought"
+    with (
+        Runner(fake_bundle(run=hangs), trust_code=True) as runner,
+        pytest.raises(RunnerError, match=match),
+    ):
+        runner.ask({"do": "round"}, timeout_s=1)
     assert is_gone(processes[0])
 
 

@@ -75,8 +75,8 @@ def _lines(
             continue
         default: Any = field.get_default(call_default_factory=True)
         comment = f"  # {field.description}" if field.description else ""
-        if default is None:
-            lines.append(f"# {name} ={comment.replace('  # ', '  ')}")
-        elif not (top and name == "name"):
+        if default is None or (top and name == "name"):  # a run is called after its recipe
+            lines.append(f"# {name} ={comment}")
+        else:
             lines.append(f"{name} = {json.dumps(default)}{comment}")
     return lines, sections

@@ -240,5 +240,8 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _read(path: Union[str, "os.PathLike[str]"]) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise ImageError("cannot be read: {}".format(error.strerror)) from error

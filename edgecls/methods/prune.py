@@ -118,7 +118,7 @@ def cut(
             pruner.step()
             if cost.count(net, input_shape)[0] <= goal:
                 return [list(step) for step in pruner.pruning_history()]
-    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+    except (RuntimeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         raise EdgeclsError(
             f"torch-pruning cannot cut this net: {error}", "leave it uncut, or use another net"
         ) from error

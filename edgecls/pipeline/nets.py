@@ -1,4 +1,4 @@
-"""The models of a recipe: each a method with validated options, in an order that respects parents."""
+"""The models of a recipe: each a method with validated options, after its parents."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from edgecls.recipe import Recipe
 from edgecls.rundir import INFO, RESULTS, Budget, RunInfo, write_text
 from edgecls.store import Entry, Store, key_of, link, lock
 
-RECIPE = "recipe.json"
+RECIPE, STORE = "recipe.json", ".store"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     begin = datetime.now(UTC)
     kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
     with _claimed(out, kept, force):
-        workshop = Workshop(Store(out.parent / ".store"), recipe, events)
+        workshop = Workshop(Store(out.parent / STORE), recipe, events)
         prepared = _prepare(workshop)
         write_text(out / RECIPE, kept)
         dataset = datas.load(prepared.data.out)
@@ -85,32 +85,39 @@ def _claimed(out: Path, recipe: str, force: bool) -> Iterator[None]:
     """Hold `out` for one run of one recipe, given as the text of its RECIPE."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", "choose another folder with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / RECIPE).exists() and not force:
-        # A lock alone is what a run leaves that was killed in its first moment.
-        if {path.name for path in out.iterdir()} - {".lock", RECIPE + ".part"}:
-            raise UsageError(
-                f"{out} is not empty, and not the folder of a run",
-                "choose another folder with --out, or add --force",
-            )
+    if not force and _is_foreign(out):
+        raise UsageError(
+            f"{out} is not empty, and not the folder of a run",
+            "choose another folder with --out, or add --force",
+        )
     with lock(out / ".lock", wait=False, busy=f"another run is at work in {out}"):
         kept = out / RECIPE
-        if kept.exists() and (out / RESULTS).exists() and not force:
-            if kept.read_text(encoding="utf-8") != recipe:
-                raise UsageError(
-                    f"{out} holds the finished run of another recipe",
-                    "choose another folder with --out, or add --force to replace its results",
-                )
+        finished = kept.exists() and (out / RESULTS).exists()
+        if finished and not force and kept.read_bytes() != recipe.encode():
+            raise UsageError(
+                f"{out} holds the finished run of another recipe",
+                "choose another folder with --out, or add --force to replace its results",
+            )
         yield
+
+
+def _is_foreign(out: Path) -> bool:
+    """Whether a folder holds something that no run put there."""
+    if not out.is_dir() or (out / RECIPE).exists():
+        return False
+    # These are what a run leaves that was killed in its first moment.
+    return bool({path.name for path in out.iterdir()} - {".lock", RECIPE + ".part"})
 
 
 def _keep_links(out: Path, names: Set[str | None]) -> None:
     """Remove what an earlier run of another recipe left in ``models`` and ``bundles``."""
     for folder in (out / "models", out / "bundles"):
         for path in sorted(folder.rglob("*"), reverse=True):
-            if path.is_symlink() and path.relative_to(out).as_posix() not in names:
+            ours = path.is_symlink() and STORE in path.readlink().parts
+            if ours and path.relative_to(out).as_posix() not in names:
                 path.unlink()
-            elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
-                path.rmdir()
+                if path.parent != folder and not any(path.parent.iterdir()):
+                    path.parent.rmdir()
 
 
 def _prepare(workshop: Workshop) -> Prepared:

@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecls.core import Images, Scheme
 from edgecls.errors import ConversionError
-from edgecls.graph import INPUT, errors, normalisation_nodes
+from edgecls.graph import INPUT, errors, normal_form, normalisation_nodes
 
 CALIBRATION_BATCH = 32
 
@@ -56,6 +56,7 @@ def quantize(
             "int8 needs calibration images, and there are none", "train it again with some"
         )
     activation = QuantType.QUInt8 if scheme.activation == "uint8" else QuantType.QInt8
+    refusals: tuple[type[Exception], ...] = (RuntimeError, ValueError, KeyError, *errors())
     with tempfile.TemporaryDirectory() as scratch, _quiet():
         inferred = Path(scratch) / "inferred.onnx"
         try:
@@ -77,10 +78,13 @@ def quantize(
                     **(options or {}),
                 },
             )
-        except (RuntimeError, ValueError, KeyError, *errors()) as error:
+        except refusals as error:
             raise ConversionError(
                 f"ONNX Runtime cannot quantize this graph: {error}", "export fp32, or another net"
             ) from error
+    model = onnx.load(out)
+    normal_form(model)
+    onnx.save(model, out)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -64,6 +65,7 @@ class OpenVino:
                     )
                 model = _quantize(model, request.calibration)
             model.reshape([request.batch, *source.preprocess.input_shape[1:]])
+            _name_by_place(model)
             openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=False)
         except _errors() as error:
             raise ConversionError(
@@ -84,6 +86,17 @@ class OpenVino:
             f'model = openvino.Core().compile_model("{model_file}", "CPU")\n'
             "logits = model([pixels])[0]  # uint8[1, H, W, C] in"
         )
+
+
+def _name_by_place(model: Any) -> None:
+    """Number the names that OpenVINO made up: it counts everything that the process ever made.
+
+    So one conversion gives the same bytes, whatever was converted before it.
+    """
+    for place, node in enumerate(model.get_ordered_ops()):
+        made_up = re.fullmatch(r"([A-Z][A-Za-z0-9]*)_\d+", node.get_friendly_name())
+        if made_up:
+            node.set_friendly_name(f"{made_up[1]}_{place}")
 
 
 def _errors() -> tuple[type[Exception], ...]:

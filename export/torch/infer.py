@@ -29,7 +29,7 @@ class Runner:
 
         if threads:
             torch.set_num_threads(threads)
-        torch.backends.mkldnn.allow_tf32 = False
+        torch.backends.fp32_precision = "ieee"  # neither TF32 nor bf16
         self.torch = torch
         loaded = checkpoint.load(pathlib.Path(folder))
         self.net = Deployable(checkpoint.module(loaded), loaded.preprocess).eval()

@@ -1,0 +1,184 @@
+"""Interleaved rounds over several launches, in which a bundle that fails costs its own row."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecls.bench import protocol as module
+from edgecls.bench.protocol import Protocol, measure
+from edgecls.device import meta
+from edgecls.errors import RunnerError, TrustError
+
+FakeBundle = Callable[..., Path]
+QUICK = Protocol(launches=2, rounds=3, queries=60, seconds=0.0)
+
+
+class Scripted:
+    """A runner that records what it is asked, and fails where the script says so."""
+
+    log: list[tuple[str, str]]
+    script: dict[str, Any]
+
+    def __init__(self, bundle: Path, threads: int, trust_code: bool) -> None:
+        self.name = bundle.name
+        self.note("start")
+        self.asked = 0
+        self.hello = {"about": {"threads": threads}, "load_ms": 5.0, "first_inference_ms": 2.0}
+        self.hello = self.script.get(f"{self.name} hello", self.hello)
+        if isinstance(self.hello, Exception):
+            raise self.hello
+
+    def note(self, what: str) -> None:
+        self.log.append((self.name, what))
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.note(request.get("phase", request["do"]))
+        self.asked += 1
+        answer = self.script.get(f"{self.name} {self.asked}")
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is not None:
+            return answer
+        if request["do"] == "memory":
+            return {"rss_bytes": 1000 + self.asked}
+        return {"samples_ms": [1.0] * request["queries"]}
+
+    def suspend(self) -> None:
+        self.note("suspend")
+
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.note("end")
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
+    Scripted.log, Scripted.script = [], {}
+    monkeypatch.setattr(module, "Runner", Scripted)
+    return Scripted
+
+
+A, B, C = Path("a"), Path("b"), Path("c")
+
+
+def test_rounds_are_interleaved_and_every_second_launch_is_turned_round(
+    scripted: type[Scripted],
+) -> None:
+    measure([A, B, C], Protocol(launches=3, rounds=2))
+    starts = [name for name, what in scripted.log if what == "start"]
+    rounds = [name for name, what in scripted.log if what == "inference"]
+    assert starts == ["a", "b", "c", "c", "b", "a", "a", "b", "c"]
+    assert rounds == [*"abcabc", *"cbacba", *"abcabc"]
+
+
+def test_a_bundle_is_suspended_before_the_next_one_is_asked(scripted: type[Scripted]) -> None:
+    measure([A, B], Protocol(launches=1, rounds=2))
+    awake: set[str] = set()
+    for name, what in scripted.log:
+        awake = awake - {name} if what in ("suspend", "end") else awake | {name}
+        assert len(awake) <= 1, scripted.log
+    assert [what for name, what in scripted.log if name == "a"] == [
+        *("start", "suspend"),
+        *("inference", "preprocess", "end_to_end", "memory", "suspend") * 2,
+        "end",
+    ]
+
+
+def test_every_query_is_kept_with_its_launch_and_round(scripted: type[Scripted]) -> None:
+    (found,) = measure([A], Protocol(threads=3, launches=2, rounds=4, queries=700))
+    assert len(found.latency_ms) == 8 * 88 >= 700
+    assert found.launch == [0] * 4 * 88 + [1] * 4 * 88
+    assert found.round == [number for _ in range(2) for number in range(4) for _ in range(88)]
+    assert found.load_ms == [5.0, 5.0]
+    assert found.first_inference_ms == [2.0, 2.0]
+    assert found.about == {"threads": 3}
+    assert found.rss_bytes == 1016
+    assert (found.error, found.fix) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"b hello": TrustError("carries code", "export it again")},
+        {"b hello": OSError("no such interpreter")},
+        {"b hello": {"ok": True}},
+        {"b 1": RunnerError("ended with signal SIGSEGV", "export it again")},
+        {"b 7": RunnerError("gave no answer")},
+        {"b 2": {"ok": True}},
+        {"b 4": {"ok": True}},
+    ],
+)
+def test_a_bundle_that_fails_costs_its_own_row_alone(
+    scripted: type[Scripted], script: dict[str, Any]
+) -> None:
+    scripted.script = script
+    first, failed, last = measure([A, B, C], QUICK)
+    assert failed.error
+    assert first.error == last.error == ""
+    assert len(first.latency_ms) == len(last.latency_ms) == 60
+    # It is not started again, and what was started has ended.
+    assert [what for name, what in scripted.log if name == "b"].count("start") == 1
+    assert scripted.log.count(("a", "end")) == scripted.log.count(("a", "start")) == 2
+
+
+def test_the_error_says_why_and_what_mends_it(scripted: type[Scripted]) -> None:
+    scripted.script = {"a hello": TrustError("carries code", "add --trust-code"), "b 2": {}}
+    first, second = measure([A, B], QUICK)
+    assert (first.error, first.fix) == ("carries code", "add --trust-code")
+    assert second.error == "b answers without 'samples_ms'"
+
+
+def test_progress_counts_to_its_total(scripted: type[Scripted]) -> None:
+    class Progress:
+        def step(self, done: int, total: int, note: str = "") -> None:
+            seen.append((done, total))
+
+    seen: list[tuple[int, int]] = []
+    measure([A], QUICK, Progress())
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (8, 8)
+    assert {total for _, total in seen} == {8}
+
+
+def test_a_process_that_dies_in_the_middle_costs_its_own_row_alone(
+    tiny_bundle: Path, fake_bundle: FakeBundle
+) -> None:
+    """With real processes: one dies of a signal after its first round."""
+    dies = fake_bundle(run="if self.queries > 60: print('oh', flush=True); os.kill(os.getpid(), 6)")
+    whole, died, again = measure([tiny_bundle, dies, tiny_bundle], QUICK, trust_code=True)
+    assert "ended with signal SIGABRT: oh" in died.error
+    for found in (whole, again):
+        assert found.error == ""
+        assert len(found.latency_ms) == 60
+        assert len(found.load_ms) == 2
+        assert min(found.latency_ms) > 0
+        assert found.about["provider"] == "CPUExecutionProvider"
+    assert meta.check(str(tiny_bundle), meta.read(str(tiny_bundle))) == []
+
+
+def test_a_changed_runner_is_not_measured_without_trust_in_it(fake_bundle: FakeBundle) -> None:
+    (found,) = measure([fake_bundle()], QUICK)
+    assert "not of the installed kit" in found.error
+    assert "--trust-code" in found.fix
+    assert found.latency_ms == []
+
+
+def test_a_bundle_that_is_gone_costs_its_own_row(tiny_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "model.onnx").unlink()
+    (found,) = measure([tmp_path / "bundle"], QUICK)
+    assert "model.onnx is missing" in found.error
+
+
+def test_the_protocol_is_recorded_with_its_version() -> None:
+    recorded = QUICK.to_json()
+    assert recorded["version"] == module.VERSION
+    assert recorded["scenario"] == "single stream"
+    assert (recorded["queries"], recorded["launches"], recorded["rounds"]) == (60, 2, 3)

@@ -1,0 +1,92 @@
+"""A bundle where there is nothing but what its requirements name, and where even that is missing.
+
+The environments borrow the packages of the one that runs the tests, by links: no network.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import venv
+from collections.abc import Callable
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PackageBundle = Callable[[str, str], Path]
+Environment = Callable[..., Path]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    """A new environment with only the distributions named; gives its interpreter."""
+
+    def make(*names: str) -> Path:
+        venv.create(tmp_path / "venv", symlinks=True, with_pip=False)
+        (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+        for name in names:
+            found = distribution(name)
+            files = [Path(str(file)) for file in found.files or ()]
+            tops = {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}
+            for top in tops:
+                (site / top).symlink_to(Path(str(found.locate_file(top))))
+        return tmp_path / "venv" / "bin" / "python"
+
+    return make
+
+
+def run(python: Path, *arguments: object) -> tuple[int, dict[str, Any], str]:
+    command = [python, *map(str, arguments)]
+    # Elsewhere: Python looks for modules in the working folder, too.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=python.parent)
+    *_, last = done.stdout.splitlines() or ["{}"]
+    return done.returncode, json.loads(last), done.stderr
+
+
+FINDS = """
+import importlib.util, json, sys
+names = ("edgecls", "torch", "onnx", "onnxruntime", "openvino", "numpy", "PIL", "click", "pip")
+print(json.dumps({name: importlib.util.find_spec(name) is not None for name in names}))
+"""
+
+
+@pytest.mark.parametrize("target", ["onnxruntime", "openvino"])
+def test_a_bundle_needs_its_runtime_numpy_and_pillow(
+    package_bundle: PackageBundle, environment: Environment, target: str
+) -> None:
+    bundle = package_bundle(target, "fp32")
+    python = environment("numpy", "pillow", target)
+    _, found, _ = run(python, "-c", FINDS)
+    assert {name for name, here in found.items() if here} == {"numpy", "PIL", target}
+    status, answer, stderr = run(python, bundle / "infer.py", "--verify")
+    assert (status, answer["ok"]) == (0, True), stderr
+    status, answer, _ = run(python, bundle / "infer.py", bundle / "golden" / "000.png")
+    assert (status, answer["ok"]) == (0, True)
+    required = (bundle / "requirements.txt").read_text().split()
+    assert {line.partition(">=")[0] for line in required} == {"numpy", "pillow", target}
+
+
+@pytest.mark.parametrize(
+    ("installed", "missing"),
+    [((), "numpy"), (("numpy",), "PIL"), (("numpy", "pillow"), "onnxruntime")],
+)
+def test_what_is_missing_is_told_with_the_line_that_installs_it(
+    tiny_bundle: Path, environment: Environment, installed: tuple[str, ...], missing: str
+) -> None:
+    python = environment(*installed)
+    for command in ("--verify", "--serve", tiny_bundle / "golden" / "000.png"):
+        status, answer, stderr = run(python, tiny_bundle / "infer.py", command)
+        assert status == 1
+        assert answer["error"] == f"No module named {missing!r}"
+        assert answer["fix"] == f"{python} -m pip install -r {tiny_bundle / 'requirements.txt'}"
+        assert answer["fix"] in stderr
+        assert "Traceback" not in stderr
+
+
+def test_help_needs_nothing(tiny_bundle: Path, environment: Environment) -> None:
+    command = [environment(), tiny_bundle / "infer.py", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: infer.py")
