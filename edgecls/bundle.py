@@ -146,8 +146,11 @@ def _five_numbers(values: np.ndarray[Any, Any]) -> dict[str, float]:
 
 
 def _requirements(target: Target) -> str:
-    """For the device's pip; wide ranges, because its Python may be as old as 3.8."""
-    return "\n".join(["numpy>=1.19", "pillow>=8.0", *target.requirements]) + "\n"
+    """For the device's pip; wide ranges, because its Python may be as old as 3.8.
+
+    Pillow 9.2 and newer decode an image to the same bits; 8 differs in JPEG, 9.1 fails on TIFF.
+    """
+    return "\n".join(["numpy>=1.19", "pillow>=9.2", *target.requirements]) + "\n"
 
 
 def _card(contents: Contents) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -46,10 +47,13 @@ class DataSection(Section):
 class ExportSection(Section):
     targets: list[str] = Field(
         default=["torch", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"],
+        min_length=1,
         description="runtimes to convert to",
     )
     precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
-        default=["fp32", "fp16", "int8"], description="of these, those that a target has"
+        default=["fp32", "fp16", "int8"],
+        min_length=1,
+        description="of these, those that a target has",
     )
 
 
@@ -169,4 +173,7 @@ def parse(data: Mapping[str, Any]) -> Recipe:
             "data.validation and data.test leave less than a tenth of the images for training",
             "lower one of them",
         )
+    twice = [name for name, count in Counter(recipe.export.targets).items() if count > 1]
+    if twice:
+        raise UsageError(f"export.targets names {twice[0]!r} twice", "name it once")
     return recipe

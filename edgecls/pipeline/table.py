@@ -14,7 +14,7 @@ from edgecls.bench.protocol import Protocol, Samples
 from edgecls.bench.rows import with_latency
 from edgecls.core import Classes, Dataset, Images, Logits, Measurement, Outcome, Precision, Target
 from edgecls.device.meta import bundle_sha256
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import CURVES
 from edgecls.pipeline.nets import Net
@@ -58,7 +58,10 @@ def jobs(
     targets: Sequence[Target],
     section: ExportSection,
 ) -> tuple[Job, ...]:
-    """The model that ships in everything that was asked; the others in fp32, where it runs here."""
+    """The model that ships in everything that was asked; the others in fp32, where it runs here.
+
+    Raises UsageError where that is nothing.
+    """
     found = []
     for net in nets:
         for target in targets:
@@ -72,6 +75,11 @@ def jobs(
                 else:
                     continue
                 found.append(Job(net.name, target, precision, bundle))
+    if not found:
+        raise UsageError(
+            f"there is nothing to export: no target has {' or '.join(section.precisions)}",
+            "; ".join(f"{t.name} has {', '.join(t.precisions)}" for t in targets),
+        )
     return tuple(found)
 
 

@@ -52,7 +52,7 @@ def row_of(rows, model, target, precision="fp32") -> Measurement:
 def test_the_folder_has_the_layout_of_the_design(finished):
     folder = finished.result.folder
     assert is_run(folder)
-    for name in ("teacher", "distilled", "student"):
+    for name in ("teacher", "student"):
         assert checkpoint.load(folder / "models" / name).arch == "lenet5"
     for name in ("torch-fp32", "onnxruntime-fp32", "onnxruntime-int8", "teacher/torch-fp32"):
         assert (folder / "bundles" / name / "meta.json").is_file()
@@ -69,7 +69,6 @@ def test_a_row_is_there_for_all_that_was_asked(finished):
     assert rows == {
         ("teacher", "torch", "fp32"),
         ("teacher", "onnxruntime", "fp32"),
-        ("distilled", "onnxruntime", "fp32"),
         ("student", "torch", "fp32"),
         ("student", "onnxruntime", "fp32"),
         ("student", "onnxruntime", "int8"),
@@ -112,7 +111,7 @@ def test_conversions_answer_as_their_source_does(finished):
 
 def test_the_pruned_model_costs_less(finished):
     rows = finished.result.rows
-    whole, cut = row_of(rows, "distilled", "onnxruntime"), row_of(rows, "student", "onnxruntime")
+    whole, cut = row_of(rows, "teacher", "onnxruntime"), row_of(rows, "student", "onnxruntime")
     assert cut.macs <= whole.macs / 1.2 and cut.num_params < whole.num_params
 
 
@@ -120,8 +119,8 @@ def test_run_json_says_what_the_run_was_about(finished):
     folder = finished.result.folder
     info = RunInfo.read(folder)
     assert (info.name, info.reference, info.shipped) == ("tiny", "teacher", "student")
-    assert [model.name for model in info.models] == ["teacher", "distilled", "student"]
-    assert info.models[2].parents == ("distilled", "teacher") and info.models[2].edits
+    assert [model.name for model in info.models] == ["teacher", "student"]
+    assert info.models[1].parents == ("teacher",) and info.models[1].edits
     for model in info.models:
         curves = json.loads(read_file(folder, model.curves, "json"))
         assert len(curves["epochs"]) == 2
@@ -132,7 +131,7 @@ def test_run_json_says_what_the_run_was_about(finished):
 
 def test_the_plan_is_told_before_the_first_training(finished):
     text = "\n".join(finished.told.lines)
-    for part in ("10 classes", "input 32×32, grayscale", "student: prune lenet5 from", "6 bundles"):
+    for part in ("10 classes", "input 32×32, grayscale", "student: prune lenet5 from", "5 bundles"):
         assert part in text
     assert finished.told.stages[0] == HASHES
 
@@ -155,7 +154,7 @@ def test_a_second_run_builds_nothing(finished, told):
     assert told.stages == [HASHES]
     assert all(stage.cached for stage in RunInfo.read(again.folder).stages)
     assert (again.folder / "results.jsonl").read_bytes() == before
-    assert sum("(done already)" in line for line in told.lines) == 3
+    assert sum("(done already)" in line for line in told.lines) == 2
 
 
 def test_a_changed_option_computes_what_depends_on_it_and_no_more(finished, recipe, told, beside):
@@ -280,12 +279,8 @@ def test_force_does_not_spoil_a_run_by_a_recipe_that_is_wrong(finished, recipe):
 
 def test_force_replaces_another_recipes_run(finished, recipe, only_teacher, beside):
     export = {"targets": ["onnxruntime"], "precisions": ["fp32"]}
-    run(recipe(export=export, ship="distilled"), beside, "edgecls run", Silent())
-    assert sorted(p.name for p in (beside / "models").iterdir()) == [
-        "distilled",
-        "student",
-        "teacher",
-    ]
+    run(recipe(export=export), beside, "edgecls run", Silent())
+    assert sorted(p.name for p in (beside / "models").iterdir()) == ["student", "teacher"]
     (beside / "models" / "notes").symlink_to("of-mine")
     result = run(only_teacher(), beside, "edgecls run", Silent(), force=True)
     # Nothing of the first recipe is left to be taken for the second's; what is not ours stays.
@@ -380,7 +375,7 @@ def test_a_bundle_that_fails_its_own_check_is_not_measured(
     ("changes", "cause", "fix"),
     [
         ({"ship": "studnet"}, "unknown model: 'studnet'", "did you mean 'student'"),
-        ({"reference": "x"}, "unknown model: 'x'", "valid: distilled, student, teacher"),
+        ({"reference": "x"}, "unknown model: 'x'", "valid: student, teacher"),
         (
             {"export": {"targets": ["onnxrutime"]}},
             "unknown target: 'onnxrutime'",

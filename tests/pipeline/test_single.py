@@ -1,0 +1,118 @@
+"""One step on its own: what it writes is whole, and what was there stays until it is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecls.device.meta import bundle_sha256, sha256
+from edgecls.errors import ConversionError, DataError, UsageError
+from edgecls.models import checkpoint
+from edgecls.pipeline import single
+from edgecls.pipeline.events import Silent
+from edgecls.recipe import parse
+from edgecls.targets.onnxruntime import TARGET
+
+FIT = {"epochs": 1, "batch_size": 16}
+
+
+@pytest.fixture
+def export(tiny_checkpoint):
+    def run(out: Path, force: bool = False, source: Path = tiny_checkpoint) -> Path:
+        return single.export(source, "onnxruntime", "fp32", out, force)
+
+    return run
+
+
+def test_a_bundle_is_named_after_its_checkpoint(export, tiny_checkpoint, tmp_path):
+    import json
+
+    (tmp_path / "student").symlink_to(tiny_checkpoint)
+    out = export(tmp_path / "deep" / "er" / "bundle", source=tmp_path / "student")
+    assert json.loads((out / "meta.json").read_text())["model"] == "student"
+    assert [path.name for path in out.parent.iterdir()] == ["bundle"]  # nothing is left beside
+
+
+def test_what_exists_stays_without_force(export, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("x")
+    with pytest.raises(UsageError, match="exists already") as caught:
+        export(tmp_path / "out")
+    assert "--force" in caught.value.fix
+    assert (tmp_path / "out" / "mine").read_text() == "x"
+
+
+def test_what_exists_stays_where_the_new_one_fails(tiny_bundle, export, monkeypatch, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(tiny_bundle, out)
+    before = bundle_sha256(str(out))
+
+    def fail(source, request, folder):
+        (folder / "model.onnx").write_bytes(b"half")
+        raise ConversionError("no", "no")
+
+    monkeypatch.setattr(TARGET, "convert", fail)
+    with pytest.raises(ConversionError):
+        export(out, force=True)
+    assert bundle_sha256(str(out)) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_force_replaces_it(export, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("x")
+    out = export(tmp_path / "out", force=True)
+    assert (out / "meta.json").is_file() and not (out / "old").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.fixture
+def recipe(digit_images):
+    return parse({"threads": 1, "data": {"path": str(digit_images), "calibration": 20}})
+
+
+def test_methods_follow_each_other_by_paths(recipe, tmp_path):
+    def apply(name: str, out: str, **options: object) -> Path:
+        return single.apply_method(
+            name, {**FIT, **options}, recipe, tmp_path / out, Silent(), force=False
+        )
+
+    teacher = apply("train", "teacher", arch="lenet5")
+    before = sha256(str(teacher / "model.safetensors"))
+    student = apply("distill", "student", teacher=str(teacher), arch="lenet5")
+    cut = apply("prune", "cut", model=str(student), macs_ratio=1.2, round_to=2)
+    loaded = checkpoint.load(cut)
+    weights = checkpoint.load(student).weights_sha256
+    assert loaded.provenance["parents"] == {"model": weights, "teacher": weights} or (
+        loaded.provenance["parents"] == {"model": weights}
+    )
+    assert loaded.macs < checkpoint.load(student).macs
+    assert sha256(str(teacher / "model.safetensors")) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".store", "cut", "student", "teacher"]
+
+
+def test_a_parent_of_other_data_is_refused(recipe, digit_images, tiny_checkpoint, tmp_path):
+    fewer = tmp_path / "fewer"
+    for label in "012":
+        shutil.copytree(digit_images / label, fewer / label)
+    other = recipe.model_copy(
+        update={"data": recipe.data.model_copy(update={"path": str(fewer)})}
+    )
+    with pytest.raises(UsageError, match="knows other classes than the data"):
+        single.apply_method(
+            "distill",
+            {**FIT, "teacher": str(tiny_checkpoint)},
+            other,
+            tmp_path / "out",
+            Silent(),
+            force=False,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_that_are_not_there_are_named(recipe, tmp_path):
+    missing = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": "no/such"})})
+    with pytest.raises(DataError, match="no/such"):
+        single.apply_method("train", FIT, missing, tmp_path / "out", Silent(), force=False)
