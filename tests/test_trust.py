@@ -53,10 +53,10 @@ def refused(bundle: Path, reason: str, started: list[object]) -> EdgeclsError:
 
 
 def change(bundle: Path, **fields: object) -> None:
-    """Other values in a bundle's meta.json."""
+    """Other values in a bundle's meta.json, its seal made to match."""
     path = bundle / "meta.json"
     data = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**data, **fields}), encoding="utf-8")
+    path.write_bytes(meta.sealed(json.dumps({**data, **fields}).encode()))
 
 
 def relist(bundle: Path) -> None:
@@ -83,7 +83,17 @@ def test_one_changed_byte_is_refused(bundle_copy: Path, name: str, started: list
     assert started == []
 
 
-def test_one_changed_byte_of_meta_json_gives_the_bundle_another_hash(bundle_copy: Path) -> None:
+def test_any_changed_byte_of_meta_json_is_refused(bundle_copy: Path, started: list[object]) -> None:
+    path = bundle_copy / "meta.json"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 37):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(EdgeclsError):
+            Runner(bundle_copy, trust_code=True)
+    assert started == []
+
+
+def test_another_model_gives_the_bundle_another_hash(bundle_copy: Path) -> None:
     before = meta.bundle_sha256(str(bundle_copy))
     change(bundle_copy, model="tinz")
     assert meta.bundle_sha256(str(bundle_copy)) != before

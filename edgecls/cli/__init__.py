@@ -5,6 +5,7 @@ Every `EdgeclsError` ends here, as two lines on stderr: exit status 2 for usage,
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     from edgecls.errors import EdgeclsError, UsageError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name or a sign that the terminal's encoding lacks is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(arguments, prog_name="edgecls", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -83,8 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.fix:
             click.echo(f"  fix: {error.fix}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
-        sys.exit(141)  # the reader of our output went away, as `head` does
     except OSError as error:
         # A full disk or a missing right: the system's own words name the file and the cause.
         click.echo(f"error: {error}", err=True)

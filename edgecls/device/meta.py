@@ -7,6 +7,7 @@ take their reader (``export/meta.schema.json``).
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -16,6 +17,8 @@ from .schema import mismatch
 
 FORMAT = 1
 NAME = "meta.json"
+BLANK = "0" * 64
+_SEAL = re.compile(rb'"seal": "[0-9a-f]{64}"')
 
 
 class MetaError(EdgeclsError):
@@ -122,6 +125,11 @@ SCHEMA: Dict[str, Any] = {
         "reference": {"type": "object", "description": "statistics of confidence and brightness"},
         "provenance": {"type": "object", "description": "where the model came from"},
         "details": {"type": "object", "description": "what only this target has to say"},
+        "seal": {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "sha256 of this file's bytes with 64 zeros in place of the seal",
+        },
         "files": {
             "type": "object",
             "additionalProperties": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
@@ -148,6 +156,7 @@ SCHEMA: Dict[str, Any] = {
         "provenance",
         "details",
         "files",
+        "seal",
     ],
     "additionalProperties": False,
 }
@@ -178,11 +187,21 @@ def write(folder: str, meta: Meta) -> None:
             "files": {name: sha256(os.path.join(folder, name)) for name in list_files(folder)},
         }
     )
+    data["seal"] = BLANK
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     beside = os.path.join(folder, NAME + ".part")
-    with open(beside, "w", encoding="utf-8") as stream:
-        json.dump(data, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
+    with open(beside, "wb") as stream:
+        stream.write(sealed(text.encode("utf-8")))
     os.replace(beside, os.path.join(folder, NAME))
+
+
+def sealed(text: bytes) -> bytes:
+    """The bytes of a meta.json with its ``seal``: their own sha256, taken with the seal blank.
+
+    It shows a damaged byte; against intent there is only the comparison of code with the kits.
+    """
+    blank = _SEAL.sub(b'"seal": "' + BLANK.encode() + b'"', text)
+    return _SEAL.sub(b'"seal": "' + hashlib.sha256(blank).hexdigest().encode() + b'"', blank)
 
 
 def read(folder: str) -> Meta:
@@ -284,7 +303,10 @@ def check(folder: str, meta: Meta) -> List[str]:
     A file that is not listed counts too: Python might import it instead of one that is.
     """
     present = set(list_files(folder))
-    problems = ["{} is missing".format(name) for name in sorted(set(meta.files) - present)]
+    with open(os.path.join(folder, NAME), "rb") as stream:
+        text = stream.read()
+    problems = [] if sealed(text) == text else ["{} has changed".format(NAME)]
+    problems += ["{} is missing".format(name) for name in sorted(set(meta.files) - present)]
     problems += [
         "{} is not listed in {}".format(name, NAME) for name in sorted(present - set(meta.files))
     ]

@@ -17,6 +17,7 @@ from edgecls.device.meta import bundle_sha256, sha256
 from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
+from edgecls.models import zoo
 from edgecls.models.checkpoint import JSON
 from edgecls.pipeline.choice import choose
 from edgecls.pipeline.events import Events
@@ -41,17 +42,19 @@ def apply_method(
     method = methods.get(name)
     checked = validated(method.Options, options, name)
     paths = {o: Path(getattr(checked, o)) for o in method.parents if getattr(checked, o)}
+    loaded = {option: checkpoints.load(path) for option, path in paths.items()}
     parents = {
-        option: Entry(sha256(str(checkpoints.load(path).folder / JSON)), path)
-        for option, path in paths.items()
+        option: Entry(sha256(str(found.folder / JSON)), found.folder)
+        for option, found in loaded.items()
     }
     workshop = Workshop(Store(out.parent / ".store"), recipe, events)
     images = workshop.images()
     listing = datas.scan(images)
     choice = choose(datas.sniff(listing), recipe.data, {})
-    preprocess = choice.preprocess
-    if paths:
-        preprocess = checkpoints.load(next(iter(paths.values()))).preprocess
+    preprocess = next((found.preprocess for found in loaded.values()), choice.preprocess)
+    # A net that cannot be built is told before the images are decoded.
+    arch = method.arch({option: found.arch for option, found in loaded.items()}, checked)
+    zoo.build(arch, len(listing.labels), preprocess.channels, preprocess.size)
     data = workshop.data(images, workshop.fingerprint(listing), preprocess)
     net = Net(out.name, method, checked, {})
     entry = workshop.model(net, parents, data, datas.load(data.out))

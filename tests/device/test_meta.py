@@ -183,7 +183,7 @@ def test_the_published_schema_is_the_one_in_the_code() -> None:
 
 
 def test_the_schema_requires_every_field_of_meta() -> None:
-    fields = {"format", *meta.Meta.__dataclass_fields__}
+    fields = {"format", "seal", *meta.Meta.__dataclass_fields__}
     assert set(meta.SCHEMA["required"]) == set(meta.SCHEMA["properties"]) == fields
 
 

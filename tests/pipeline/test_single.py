@@ -97,9 +97,7 @@ def test_a_parent_of_other_data_is_refused(recipe, digit_images, tiny_checkpoint
     fewer = tmp_path / "fewer"
     for label in "012":
         shutil.copytree(digit_images / label, fewer / label)
-    other = recipe.model_copy(
-        update={"data": recipe.data.model_copy(update={"path": str(fewer)})}
-    )
+    other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": str(fewer)})})
     with pytest.raises(UsageError, match="knows other classes than the data"):
         single.apply_method(
             "distill",
