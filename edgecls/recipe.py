@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from edgecls.errors import UsageError
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME_PATTERN = r"^\w[\w.-]*$"
 DIGITS = "digits"
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -136,7 +136,13 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
                 f"there is no recipe {path}", "write one with: edgecls init"
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not TOML: {error}") from error
+            raise UsageError(
+                f"{path} is not TOML: {error}", "see a whole recipe with: edgecls init"
+            ) from error
+        except IsADirectoryError as error:
+            raise UsageError(
+                f"{path} is a folder, not a recipe", f"for a folder of images: --data {path}"
+            ) from error
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     for override in overrides:

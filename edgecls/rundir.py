@@ -106,7 +106,7 @@ class RunInfo:
         except FileNotFoundError as error:
             raise EdgeclsError(
                 f"{run} is not a finished run: it has no {INFO}",
-                "make one, or finish it, with: edgecls run --out " + str(run),
+                "make one, or finish it, with: edgecls run",
             ) from error
         except ValueError as error:
             raise EdgeclsError(f"{run / INFO} is damaged: {error}", "run it again") from error

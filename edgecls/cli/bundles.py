@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -129,6 +130,8 @@ def bench(
     from edgecls.pipeline.single import bench as measure
     from edgecls.report import terminal_table
 
+    if math.isnan(seconds):
+        raise UsageError("--seconds is not a number", "such as 2.0")
     if out is not None and (out.is_dir() or (out.exists() and not force)):
         raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
     if out is not None and not out.parent.is_dir():

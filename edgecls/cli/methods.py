@@ -76,10 +76,8 @@ def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
 
 def _flag(method: Method, name: str, field: FieldInfo) -> Callable[..., Any]:
     """A pydantic field as a click option; pydantic checks bounds, click the type."""
-    settings: dict[str, Any] = {"help": field.description, "default": None}
-    if field.is_required():
-        settings["required"] = True
-    elif field.default is not None:
+    settings: dict[str, Any] = {"help": field.description, "required": field.is_required()}
+    if not field.is_required() and field.default is not None:
         settings["help"] = f"{field.description or ''} [default: {field.default}]".strip()
     kind: Any = field.annotation
     if name in method.parents:

@@ -49,7 +49,7 @@ def _name(recipe: Path | None, data: str) -> str:
 
 
 def _plain(name: str) -> str:
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
+    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
     return kept.strip("-._") or "run"
 
 

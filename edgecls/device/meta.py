@@ -216,7 +216,9 @@ def read(folder: str) -> Meta:
             "make one with: edgecls export CHECKPOINT --target TARGET",
         ) from error
     except (OSError, ValueError) as error:
-        raise MetaError("{} cannot be read: {}".format(path, error)) from error
+        raise MetaError(
+            "{} cannot be read: {}".format(path, error), "copy or export the bundle again"
+        ) from error
     problem = _problem(data)
     if problem:
         raise MetaError("{}: {}".format(path, problem), "export the bundle again")

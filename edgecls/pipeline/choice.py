@@ -15,6 +15,8 @@ from edgecls.recipe import DataSection
 # ImageNet's channel statistics: what pretrained weights expect, and good for any photograph.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZES = (32, 64, 128, 224)
+# Up to this side, nets made for photographs are too coarse.
+SMALL = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[st
     preprocess, reasons = _input(traits, section)
     if models and all("method" in table for table in models.values()):
         return Choice(preprocess, {k: dict(v) for k, v in models.items()}, tuple(reasons))
-    chosen, why = _nets(traits, section, preprocess)
+    count = max(1, round(traits.num_images * (1 - section.validation - section.test)))
+    chosen = _nets(count, preprocess)
     for name, table in models.items():
         if "method" not in table and name not in chosen:
             raise UsageError(
@@ -42,7 +45,7 @@ def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[st
                 f"add one, or change one of the chosen models: {', '.join(chosen)}",
             )
         chosen[name] = dict(table) if "method" in table else {**chosen[name], **table}
-    return Choice(preprocess, chosen, (*reasons, *why))
+    return Choice(preprocess, chosen, (*reasons, *_why(chosen, count, preprocess)))
 
 
 def _input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]:
@@ -66,19 +69,18 @@ def _input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]
     return preprocess, [f"input {size}×{size}, {colour}, {resize}: {where}"]
 
 
-def _nets(
-    traits: Traits, section: DataSection, preprocess: Preprocess
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    small = preprocess.size[0] <= 64
-    teacher, student = ("resnet20", "resnet8") if small else ("resnet18", "mobilenet_v3_small")
-    count = max(1, round(traits.num_images * (1 - section.validation - section.test)))
+def _nets(count: int, preprocess: Preprocess) -> dict[str, dict[str, Any]]:
+    """The chosen models for `count` training images."""
+    teacher, student = ("resnet18", "mobilenet_v3_small")
+    if preprocess.size[0] <= SMALL:
+        teacher, student = ("resnet20", "resnet8")
     visits = 14_000 if preprocess.mode == "L" else 40_000
     epochs = min(60, max(12, math.ceil(visits / count)))
     # A mirrored digit or letter is another one; grayscale sets are mostly scans.
     augment = "light" if preprocess.mode == "L" else "standard"
     # Grayscale scans are easier than photographs, and bear a deeper cut.
     macs_ratio = 3.0 if preprocess.mode == "L" else 2.0
-    models: dict[str, dict[str, Any]] = {
+    return {
         "teacher": {"method": "train", "arch": teacher, "epochs": epochs, "augment": augment},
         "distilled": {
             "method": "distill",
@@ -96,13 +98,20 @@ def _nets(
             "augment": augment,
         },
     }
+
+
+def _why(models: Mapping[str, Mapping[str, Any]], count: int, preprocess: Preprocess) -> list[str]:
+    """The reasons, of the models as they are after the recipe's own changes."""
+    small = preprocess.size[0] <= SMALL
     kind = "small images suit CIFAR ResNets" if small else "large images suit ImageNet's nets"
-    return models, [
-        f"teacher {teacher}, student {student}: {kind}; the student is distilled, then "
-        f"pruned to {macs_ratio:g} times fewer multiply-accumulates",
-        f"{epochs} epochs for the teacher: about {epochs * count:,} views of {count:,} images",
-        f"augmentation '{augment}': "
-        + (
-            "grayscale may be writing, which has no mirror" if augment == "light" else "photographs"
-        ),
-    ]
+    teacher, student = models["teacher"], models["student"]
+    reasons = [f"teacher {teacher.get('arch')}, student {models['distilled'].get('arch')}: {kind}"]
+    if student.get("method") == "prune" and "macs_ratio" in student:
+        ratio = student["macs_ratio"]
+        reasons.append(f"the student is distilled, then pruned to {ratio:g} times fewer MACs")
+    if isinstance(epochs := teacher.get("epochs"), int):
+        views = epochs * count
+        reasons.append(f"{epochs} epochs for the teacher: {views:,} views of {count:,} images")
+    if teacher.get("augment") == "light":
+        reasons.append("augmentation 'light': grayscale may be writing, which has no mirror")
+    return reasons

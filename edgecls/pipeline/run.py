@@ -23,7 +23,7 @@ from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, resolve
 from edgecls.pipeline.plan import Plan, draw_up
 from edgecls.pipeline.workshop import Workshop
-from edgecls.recipe import Recipe
+from edgecls.recipe import DIGITS, Recipe
 from edgecls.rundir import INFO, RESULTS, Budget, RunInfo, write_text
 from edgecls.store import Entry, Store, key_of, link, lock
 
@@ -59,6 +59,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     something else than a run of this recipe and `force` is not given.
     """
     begin = datetime.now(UTC)
+    _check_places(recipe.data.path, out)
     kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
     with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / STORE), recipe, events)
@@ -80,6 +81,21 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     return Finished(out, written, tuple(rows), seconds)
 
 
+def _check_places(data: str, out: Path) -> None:
+    """Raises UsageError for images that are not there, or a run that would lie among them."""
+    if data == DIGITS:
+        return
+    images = Path(data)
+    if not images.is_dir():
+        what = "a file, not a folder" if images.exists() else "not there"
+        raise UsageError(f"the folder of images {data} is {what}", "check its path")
+    if out.resolve().is_relative_to(images.resolve()):
+        raise UsageError(
+            f"the run's folder {out} lies inside the images' folder {data}",
+            "choose a folder outside of it with --out",
+        )
+
+
 @contextmanager
 def _claimed(out: Path, recipe: str, force: bool) -> Iterator[None]:
     """Hold `out` for one run of one recipe, given as the text of its RECIPE."""
@@ -98,7 +114,17 @@ def _claimed(out: Path, recipe: str, force: bool) -> Iterator[None]:
                 f"{out} holds the finished run of another recipe",
                 "choose another folder with --out, or add --force to replace its results",
             )
-        yield
+        try:
+            yield
+        finally:
+            _leave_no_empty(out)
+
+
+def _leave_no_empty(out: Path) -> None:
+    """Remove the folder of a run that failed before it had anything to keep."""
+    if [path.name for path in out.iterdir()] == [".lock"]:
+        (out / ".lock").unlink()
+        out.rmdir()
 
 
 def _is_foreign(out: Path) -> bool:

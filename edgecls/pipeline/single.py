@@ -13,6 +13,7 @@ from edgecls import targets, trust
 from edgecls.bench import rows
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Measurement, Precision
+from edgecls.device.meta import NAME as META
 from edgecls.device.meta import bundle_sha256, sha256
 from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
@@ -58,7 +59,7 @@ def apply_method(
     data = workshop.data(images, workshop.fingerprint(listing), preprocess)
     net = Net(out.name, method, checked, {})
     entry = workshop.model(net, parents, data, datas.load(data.out))
-    _place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True), force)
+    _place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
     return out
 
 
@@ -71,7 +72,7 @@ def export(
     with tempfile.TemporaryDirectory() as scratch:
         source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
         name = checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
-        _place(out, lambda part: package(name, source, target, precision, part), force)
+        _place(out, lambda part: package(name, source, target, precision, part))
     return out
 
 
@@ -101,22 +102,39 @@ def bench(
 
 
 def _free(out: Path, force: bool) -> None:
-    if out.exists() and not force:
+    """Raises UsageError unless `out` may be written; `force` replaces our own results alone."""
+    if not out.exists():
+        return
+    if not force:
         raise UsageError(
             f"{out} exists already", "choose another folder with --out, or add --force"
         )
+    ours = any((out / name).is_file() for name in (JSON, META))
+    if not out.is_dir() or (any(out.iterdir()) and not ours):
+        raise UsageError(
+            f"{out} is neither a bundle nor a checkpoint, and --force replaces nothing else",
+            "choose another folder with --out",
+        )
 
 
-def _place(out: Path, write: Callable[[Path], object], force: bool) -> None:
-    """Let `write` fill a folder beside `out`, and rename it into place when it is whole."""
+def _place(out: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a folder beside `out`, and rename it into place when it is whole.
+
+    What was there, which `_free` has looked at, is removed only once the new folder stands.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        part = beside / "new"
+        part, old = beside / "new", beside / "old"
         part.mkdir()
         write(part)
-        if out.exists() and force:
-            out.rename(beside / "old")
-        part.rename(out)
+        if out.exists():
+            out.rename(old)
+        try:
+            part.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
     finally:
         shutil.rmtree(beside)

@@ -1,0 +1,212 @@
+"""Whatever is asked wrongly ends with a sentence and a status, never with a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecls import targets
+from edgecls.cli import COMMANDS
+
+WRONG = [
+    # command line, what stands on stderr
+    ("exprot", "did you mean 'export'"),
+    ("zzz", "valid: bench, distill"),
+    ("--nonsense", "No such option"),
+    ("export", "Missing argument"),
+    ("export {checkpoint}", "Missing option '--target'"),
+    ("export {checkpoint} --taget torch", "--target"),
+    ("export no/such --target torch", "is not a checkpoint"),
+    ("export {file} --target torch", "is not a checkpoint"),
+    ("export {checkpoint} --target onnxrutime", "did you mean 'onnxruntime'"),
+    ("export {checkpoint} --target torch --precision int4", "'int4' is not one of"),
+    ("export {checkpoint} --target torch --precision int8", "torch has no int8"),
+    ("export {checkpoint} --target torch --out {full}", "exists already"),
+    ("export {checkpoint} --target torch --out {file}", "exists already"),
+    ("quantize {checkpoint} --target torch", "torch has no int8"),
+    ("quantize no/such --target onnxruntime", "is not a checkpoint"),
+    ("run no/such.toml", "there is no recipe"),
+    ("run {full}", "cannot be read"),
+    ("run {file}", "is not TOML"),
+    ("run --set sede=1", "did you mean 'seed'"),
+    ("run --set seed", "is not key=value"),
+    ("run --set seed=soon", "seed should be a valid integer"),
+    ("run --set data=5", "data is 5"),
+    ("run --set data=5 --data x", "not a table"),
+    ("run --set data.path=5", "data.path is 5"),
+    ("run --set name=../up", "name is '../up'"),
+    ("run --set data.test=0.99", "less than a tenth"),
+    ("run --set bench.seconds=inf", "finite"),
+    ("run --set export.targets=[]", "at least 1 item"),
+    ("run --out {file}", "is a file"),
+    ("run --out {full}", "is not empty"),
+    ("run --data {images} --set models.techer.epochs=1", "models.techer has no method"),
+    ("run --data {images} --set models.teacher.epochz=1", "did you mean 'epochs'"),
+    ("run --data {images} --set models.teacher.arch=resnet21", "did you mean 'resnet"),
+    ("run --data {images} --set export.targets=['torhc']", "did you mean 'torch'"),
+    ("run --data {images} --set ship=x", "unknown model: 'x'"),
+    ("init {full}/mine", "exists already"),
+    ("init no/such/recipe.toml", "there is no folder"),
+    ("train --epochs 0", "train.epochs is 0"),
+    ("train --epochs many", "is not a valid integer"),
+    ("train --batch-size 7", "multiple of 2"),
+    ("train --lr nan", "finite"),
+    ("train --augment heavy", "is not one of"),
+    ("train --seed -1", "seed is -1"),
+    ("train --set data=5", "data is 5"),
+    ("train --out {full}", "exists already"),
+    ("train --data {images} --arch lenet6", "did you mean 'lenet5'"),
+    ("train --data {images} --arch lenet5 --set data.size=8", "cannot take images of 8×8"),
+    ("distill", "Missing option '--teacher'"),
+    ("distill --teacher no/such", "does not exist"),
+    ("distill --teacher {full}", "is not a checkpoint"),
+    ("prune --model {checkpoint} --macs-ratio 1", "prune.macs_ratio is 1"),
+    ("predict {bundle}", "Missing argument"),
+    ("bench", "Missing argument"),
+    ("bench {bundle} --launches 0", "--launches"),
+    ("bench {bundle} --seconds -1", "--seconds"),
+    ("bench {bundle} --seconds nan", "--seconds"),
+    ("bench {bundle} --out {file}", "exists already"),
+    ("bench {bundle} --out {full} --force", "exists already"),
+    ("bench {bundle} --out no/such/rows.jsonl", "there is no folder"),
+]
+
+FAILING = [
+    ("run --data no/such", "does not exist"),
+    ("run --data {file}", "is a file, not a folder"),
+    ("run --data {full}", "no class folders"),
+    ("train --data no/such", "does not exist"),
+    ("verify no/such", "is not a bundle"),
+    ("verify {full}", "is not a bundle"),
+    ("verify {file}", "meta.json"),
+    ("predict no/such x.png", "is not a bundle"),
+    ("bench no/such", "is not a bundle"),
+    ("report no/such", "is not a finished run"),
+    ("report {full}", "is not a finished run"),
+]
+
+
+@pytest.fixture
+def places(tiny_checkpoint, tiny_bundle, digit_images, tmp_path) -> dict[str, Path]:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("years of work")
+    (tmp_path / "file").write_text("mine")
+    return {
+        "checkpoint": tiny_checkpoint,
+        "bundle": tiny_bundle,
+        "images": digit_images,
+        "full": tmp_path / "full",
+        "file": tmp_path / "file",
+    }
+
+
+def check(edgecls, places, line: str, text: str, status: int) -> None:
+    ended = edgecls(*(word.format(**places) for word in line.split()))
+    assert ended.status == status, ended.err
+    assert text in ended.err
+    assert "error: " in ended.err.lower() and "Traceback" not in ended.err
+    assert ended.out == ""
+    assert (places["full"] / "mine").read_text() == "years of work"
+    assert places["file"].read_text() == "mine"
+    assert len(list(places["full"].iterdir())) == 1
+
+
+@pytest.mark.parametrize(("line", "text"), WRONG, ids=[line for line, _ in WRONG])
+def test_a_wrong_command_line_ends_with_2(edgecls, places, line, text):
+    check(edgecls, places, line, text, 2)
+
+
+@pytest.mark.parametrize(("line", "text"), FAILING, ids=[line for line, _ in FAILING])
+def test_a_failure_ends_with_1(edgecls, places, line, text):
+    check(edgecls, places, line, text, 1)
+
+
+def test_a_run_in_a_folder_that_is_at_work_ends_with_1(edgecls, digit_images, tmp_path):
+    from edgecls.store import lock
+
+    with lock(tmp_path / "run" / ".lock", wait=False):
+        ended = edgecls("run", "--data", digit_images, "--out", tmp_path / "run")
+    assert ended.status == 1 and "another run is at work" in ended.err
+
+
+def test_without_a_command_it_says_what_there_is(edgecls):
+    ended = edgecls()
+    assert ended.status == 2 and "export" in ended.err + ended.out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ""])
+def test_every_command_helps(edgecls, command):
+    for flag in ("-h", "--help") if not command else ("--help",):
+        ended = edgecls(*([command] if command else []), flag)
+        assert ended.status == 0 and ended.out.startswith("Usage: edgecls") and not ended.err
+
+
+def test_help_texts_say_one_thing(edgecls):
+    """The list of commands and a command's own help do not disagree."""
+    for name, (_, text) in COMMANDS.items():
+        words = edgecls(name, "--help").out.split("Options:")[0].split()
+        assert " ".join(text.rstrip(".").split()[:3]) in " ".join(words), name
+
+
+def test_the_version_is_told(edgecls):
+    from edgecls import __version__
+
+    assert edgecls("--version").out == f"edgecls, version {__version__}\n"
+
+
+def test_targets_are_all_listed_with_what_this_machine_can_do(edgecls):
+    ended = edgecls("targets")
+    assert ended.status == 0 and not ended.err
+    rows = {line.split()[0]: line.split() for line in ended.out.splitlines()}
+    for name in targets.names():
+        target = targets.get(name)
+        assert rows[name][1] == ",".join(target.precisions)
+        state = target.availability()
+        can = [step.status == "ok" for step in (state.convert, state.compile, state.run)]
+        assert [word == "yes" for word in rows[name][2:5]] == can
+        if not all(can):
+            assert f"{name}: cannot" in ended.out and "fix: " in ended.out
+
+
+def test_an_interruption_says_that_nothing_is_lost(edgecls, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgecls.pipeline.run.run", interrupt)
+    ended = edgecls("run")
+    assert ended.status == 130 and "goes on where it was" in ended.err
+
+
+def test_a_full_disk_is_told_in_the_systems_words(edgecls, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "runs/demo/results.part")
+
+    monkeypatch.setattr("edgecls.pipeline.run.run", full)
+    ended = edgecls("run")
+    assert ended.status == 1
+    assert "No space left on device: 'runs/demo/results.part'" in ended.err
+
+
+def test_a_run_is_called_after_its_recipe_or_its_images(edgecls, monkeypatch, tmp_path):
+    from edgecls.errors import EdgeclsError
+
+    seen = []
+
+    def note(recipe, out, command, events, force):
+        seen.append((recipe.name, str(out)))
+        raise EdgeclsError("that is all")
+
+    monkeypatch.setattr("edgecls.pipeline.run.run", note)
+    (tmp_path / "my recipe!.toml").write_text("")
+    (tmp_path / "named.toml").write_text('name = "given"')
+    edgecls("run")
+    edgecls("run", "--data", tmp_path / "Café photos")
+    edgecls("run", tmp_path / "my recipe!.toml")
+    edgecls("run", tmp_path / "named.toml", "--out", "elsewhere")
+    assert seen == [
+        ("demo", "runs/demo"),
+        ("Caf--photos", "runs/Caf--photos"),
+        ("my-recipe", "runs/my-recipe"),
+        ("given", "elsewhere"),
+    ]
