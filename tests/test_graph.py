@@ -123,10 +123,9 @@ def test_any_number_of_images_gets_pytorchs_answers(canonical, source, tiny_data
     assert max_relative_difference(found, source.logits(images)) <= graph.FP32_TOLERANCE
 
 
-def test_it_is_exported_once(source, monkeypatch):
-    path = source.onnx()
+def test_it_is_exported_once(canonical, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(graph, "export", None)
-    assert source.onnx() == path
+    assert graph.CheckpointSource(tiny_checkpoint, canonical).onnx() == canonical
 
 
 def test_a_fixed_batch_is_looped_over(canonical, source, tiny_data, tmp_path):
@@ -141,15 +140,13 @@ def test_a_fixed_batch_is_looped_over(canonical, source, tiny_data, tmp_path):
     assert max_relative_difference(found, expected) <= graph.FP32_TOLERANCE
 
 
-def spoiled(how: str):
-    """The export with something wrong in what it writes."""
-    export = graph.export
+def spoiled(canonical: Path, how: str):
+    """An export with something wrong in what it writes."""
 
     def wrong(net, preprocess, path):
-        export(net, preprocess, path)
-        model = onnx.load(path)
+        model = onnx.load(canonical)
         if how == "truncated":
-            path.write_bytes(path.read_bytes()[:-1000])
+            path.write_bytes(canonical.read_bytes()[:-1000])
             return
         (node,) = [n for n in model.graph.node if n.op_type == "Sub"]
         for tensor in model.graph.initializer:
@@ -170,8 +167,8 @@ def spoiled(how: str):
         ("truncated", "ONNX Runtime cannot run this graph"),
     ],
 )
-def test_a_wrong_export_does_not_pass(source, monkeypatch, tmp_path, how, cause):
-    monkeypatch.setattr(graph, "export", spoiled(how))
+def test_a_wrong_export_does_not_pass(source, canonical, monkeypatch, tmp_path, how, cause):
+    monkeypatch.setattr(graph, "export", spoiled(canonical, how))
     with pytest.raises(ConversionError, match=cause) as caught:
         source.onnx()
     assert caught.value.fix

@@ -153,8 +153,9 @@ def test_a_recipe_that_is_not_there_says_how_to_write_one(tmp_path):
     with pytest.raises(UsageError, match="there is no recipe") as caught:
         load(tmp_path / "missing.toml")
     assert "edgecls init" in caught.value.fix
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="is a folder, not a recipe") as caught:
         load(tmp_path)
+    assert f"--data {tmp_path}" in caught.value.fix
 
 
 def test_defaults_are_not_shared_between_recipes():

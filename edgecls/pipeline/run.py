@@ -17,13 +17,13 @@ from edgecls import __version__, hardware, report, targets
 from edgecls import data as datas
 from edgecls.core import Dataset, Measurement, Target, Workload, write_results
 from edgecls.errors import UsageError, unknown_name
-from edgecls.pipeline import table
+from edgecls.pipeline import places, table
 from edgecls.pipeline.choice import Choice, choose
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, resolve
 from edgecls.pipeline.plan import Plan, draw_up
 from edgecls.pipeline.workshop import Workshop
-from edgecls.recipe import DIGITS, Recipe
+from edgecls.recipe import Recipe
 from edgecls.rundir import INFO, RESULTS, Budget, RunInfo, write_text
 from edgecls.store import Entry, Store, key_of, link, lock
 
@@ -59,7 +59,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     something else than a run of this recipe and `force` is not given.
     """
     begin = datetime.now(UTC)
-    _check_places(recipe.data.path, out)
+    places.check(recipe.data.path, out)
     kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
     with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / STORE), recipe, events)
@@ -79,21 +79,6 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         written = report.write_report(out)
     seconds = (datetime.now(UTC) - begin).total_seconds()
     return Finished(out, written, tuple(rows), seconds)
-
-
-def _check_places(data: str, out: Path) -> None:
-    """Raises UsageError for images that are not there, or a run that would lie among them."""
-    if data == DIGITS:
-        return
-    images = Path(data)
-    if not images.is_dir():
-        what = "a file, not a folder" if images.exists() else "not there"
-        raise UsageError(f"the folder of images {data} is {what}", "check its path")
-    if out.resolve().is_relative_to(images.resolve()):
-        raise UsageError(
-            f"the run's folder {out} lies inside the images' folder {data}",
-            "choose a folder outside of it with --out",
-        )
 
 
 @contextmanager

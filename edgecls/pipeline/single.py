@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models import zoo
 from edgecls.models.checkpoint import JSON
+from edgecls.pipeline import places
 from edgecls.pipeline.choice import choose
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net
@@ -39,10 +40,11 @@ def apply_method(
     """
     from edgecls import methods
 
-    _free(out, force)
     method = methods.get(name)
     checked = validated(method.Options, options, name)
     paths = {o: Path(getattr(checked, o)) for o in method.parents if getattr(checked, o)}
+    places.check(recipe.data.path, out)
+    _free(out, force, paths.values())
     loaded = {option: checkpoints.load(path) for option, path in paths.items()}
     parents = {
         option: Entry(sha256(str(found.folder / JSON)), found.folder)
@@ -67,7 +69,7 @@ def export(
     checkpoint: Path, target_name: str, precision: Precision, out: Path, force: bool
 ) -> Path:
     """Convert a checkpoint and write its bundle to `out`. Raises ConversionError."""
-    _free(out, force)
+    _free(out, force, [checkpoint])
     target = targets.get(target_name)
     with tempfile.TemporaryDirectory() as scratch:
         source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
@@ -101,10 +103,19 @@ def bench(
     return found
 
 
-def _free(out: Path, force: bool) -> None:
-    """Raises UsageError unless `out` may be written; `force` replaces our own results alone."""
+def _free(out: Path, force: bool, sources: Iterable[Path]) -> None:
+    """Raises UsageError unless `out` may be written; `force` replaces our own results alone.
+
+    sources: what the new one is made from, and so is never replaced by it.
+    """
     if not out.exists():
         return
+    for source in sources:
+        if source.resolve().is_relative_to(out.resolve()):
+            raise UsageError(
+                f"{out} holds {source}, which it would replace",
+                "choose another folder with --out",
+            )
     if not force:
         raise UsageError(
             f"{out} exists already", "choose another folder with --out, or add --force"

@@ -24,10 +24,14 @@ WRONG = [
     ("export {checkpoint} --target torch --precision int8", "torch has no int8"),
     ("export {checkpoint} --target torch --out {full}", "exists already"),
     ("export {checkpoint} --target torch --out {file}", "exists already"),
+    ("export {checkpoint} --target torch --out {full} --force", "replaces nothing else"),
+    ("export {checkpoint} --target torch --out {checkpoint} --force", "which it would replace"),
+    ("export {checkpoint} --target torch --out {checkpoint}/.. --force", "it would replace"),
+    ("prune --model {checkpoint} --out {checkpoint} --force", "which it would replace"),
     ("quantize {checkpoint} --target torch", "torch has no int8"),
     ("quantize no/such --target onnxruntime", "is not a checkpoint"),
     ("run no/such.toml", "there is no recipe"),
-    ("run {full}", "cannot be read"),
+    ("run {full}", "is a folder, not a recipe"),
     ("run {file}", "is not TOML"),
     ("run --set sede=1", "did you mean 'seed'"),
     ("run --set seed", "is not key=value"),
@@ -39,6 +43,9 @@ WRONG = [
     ("run --set data.test=0.99", "less than a tenth"),
     ("run --set bench.seconds=inf", "finite"),
     ("run --set export.targets=[]", "at least 1 item"),
+    ("run --data no/such", "is not there"),
+    ("run --data {file}", "is a file, not a folder"),
+    ("run --data {images} --out {images}/run", "lies inside the images' folder"),
     ("run --out {file}", "is a file"),
     ("run --out {full}", "is not empty"),
     ("run --data {images} --set models.techer.epochs=1", "models.techer has no method"),
@@ -48,6 +55,8 @@ WRONG = [
     ("run --data {images} --set ship=x", "unknown model: 'x'"),
     ("init {full}/mine", "exists already"),
     ("init no/such/recipe.toml", "there is no folder"),
+    ("train --data no/such", "is not there"),
+    ("train --data {images} --out {images}/net", "lies inside the images' folder"),
     ("train --epochs 0", "train.epochs is 0"),
     ("train --epochs many", "is not a valid integer"),
     ("train --batch-size 7", "multiple of 2"),
@@ -73,10 +82,8 @@ WRONG = [
 ]
 
 FAILING = [
-    ("run --data no/such", "does not exist"),
-    ("run --data {file}", "is a file, not a folder"),
     ("run --data {full}", "no class folders"),
-    ("train --data no/such", "does not exist"),
+    ("train --data {full}", "no class folders"),
     ("verify no/such", "is not a bundle"),
     ("verify {full}", "is not a bundle"),
     ("verify {file}", "meta.json"),
@@ -206,7 +213,7 @@ def test_a_run_is_called_after_its_recipe_or_its_images(edgecls, monkeypatch, tm
     edgecls("run", tmp_path / "named.toml", "--out", "elsewhere")
     assert seen == [
         ("demo", "runs/demo"),
-        ("Caf--photos", "runs/Caf--photos"),
+        ("Café-photos", "runs/Café-photos"),
         ("my-recipe", "runs/my-recipe"),
         ("given", "elsewhere"),
     ]

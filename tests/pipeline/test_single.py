@@ -9,6 +9,7 @@ import pytest
 
 from edgecls.device.meta import bundle_sha256, sha256
 from edgecls.errors import ConversionError, DataError, UsageError
+from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint
 from edgecls.pipeline import single
 from edgecls.pipeline.events import Silent
@@ -19,7 +20,13 @@ FIT = {"epochs": 1, "batch_size": 16}
 
 
 @pytest.fixture
-def export(tiny_checkpoint):
+def export(tiny_checkpoint, monkeypatch):
+    """The export; its canonical graph is made once for all tests, and checked each time."""
+    graph = CheckpointSource(tiny_checkpoint, tiny_checkpoint.parent / "graph.onnx").onnx()
+    monkeypatch.setattr(
+        "edgecls.graph.export", lambda net, preprocess, path: shutil.copyfile(graph, path)
+    )
+
     def run(out: Path, force: bool = False, source: Path = tiny_checkpoint) -> Path:
         return single.export(source, "onnxruntime", "fp32", out, force)
 
@@ -60,12 +67,29 @@ def test_what_exists_stays_where_the_new_one_fails(tiny_bundle, export, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_force_replaces_it(export, tmp_path):
-    (tmp_path / "out").mkdir()
+def test_force_replaces_what_edgecls_made(tiny_bundle, export, tmp_path):
+    shutil.copytree(tiny_bundle, tmp_path / "out")
     (tmp_path / "out" / "old").write_text("x")
     out = export(tmp_path / "out", force=True)
     assert (out / "meta.json").is_file() and not (out / "old").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_force_replaces_nothing_else(export, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="--force replaces nothing else"):
+        export(tmp_path / "out", force=True)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_it_is_made_from_is_never_replaced(export, tiny_checkpoint, tmp_path):
+    mine = shutil.copytree(tiny_checkpoint, tmp_path / "mine")
+    (tmp_path / "link").symlink_to(mine)
+    for out in (mine, tmp_path / "link", mine / ".." / "mine"):
+        with pytest.raises(UsageError, match="which it would replace"):
+            export(out, force=True, source=mine)
+    assert checkpoint.load(mine).arch == "resnet8"
 
 
 @pytest.fixture
