@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecls.device.meta import bundle_sha256, sha256
-from edgecls.errors import ConversionError, DataError, UsageError
+from edgecls.errors import ConversionError, UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint
 from edgecls.pipeline import single
@@ -136,5 +136,5 @@ def test_a_parent_of_other_data_is_refused(recipe, digit_images, tiny_checkpoint
 
 def test_images_that_are_not_there_are_named(recipe, tmp_path):
     missing = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": "no/such"})})
-    with pytest.raises(DataError, match="no/such"):
+    with pytest.raises(UsageError, match="no/such is not there"):
         single.apply_method("train", FIT, missing, tmp_path / "out", Silent(), force=False)
