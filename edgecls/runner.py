@@ -46,7 +46,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             cwd=tempfile.gettempdir(),
-            start_new_session=True,  # Ctrl-C is the host's to handle
+            process_group=0,  # Ctrl-C is the host's to handle; an orphan that is stopped is hung up
         )
         try:
             self.hello = self.ask({"do": "hello"}, START_TIMEOUT_S)

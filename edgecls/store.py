@@ -54,9 +54,9 @@ class Store:
         folder = self.root / key
         try:
             record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-        except OSError:
-            return None
-        return Entry(key, folder / "out", record["seconds"])
+            return Entry(key, folder / "out", float(record["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # not there, or damaged: it is built anew
 
     def workdir(self, key: str) -> Path:
         """Where an unfinished stage keeps what it needs to go on."""
