@@ -50,7 +50,7 @@ class Runner:
         )
         try:
             self.hello = self.ask({"do": "hello"}, START_TIMEOUT_S)
-        except BaseException:  # Ctrl-C as well: the process is in a session of its own
+        except BaseException:  # Ctrl-C as well: it does not reach the process itself
             self.close()
             raise
 

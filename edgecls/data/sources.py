@@ -7,13 +7,13 @@ Nothing is opened here: whether a file is an image is found when it is decoded.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgecls.data.listing import SPLITS, Listing, Skipped, natural_key, printable, some
 from edgecls.data.walk import ClassFolder, is_hidden, walk
+from edgecls.device.classify import label_of
 from edgecls.errors import DataError
 
 _SPLIT_FOLDERS = {
@@ -37,10 +37,10 @@ def scan(root: Path) -> Listing:
     folders: list[ClassFolder] = []
     for name, split in split_names.items():
         inner, more = _children(root / name)
-        folders += [ClassFolder(f"{name}/{child}", _label(child), split) for child in inner]
+        folders += [ClassFolder(f"{name}/{child}", label_of(child), split) for child in inner]
         loose += [f"{name}/{file}" for file in more]
     if not split_names:
-        folders = [ClassFolder(name, _label(name), None) for name in names]
+        folders = [ClassFolder(name, label_of(name), None) for name in names]
     _check_classes(root, folders, tuple(split_names.values()), loose)
     entries, skipped = walk(root, folders)
     skipped += [Skipped(printable(file), "lies outside the class folders") for file in loose]
@@ -68,11 +68,6 @@ def _children(folder: Path) -> tuple[list[str], list[str]]:
             f"{shown} cannot be read: {error.strerror}", "check its path and permissions"
         ) from error
     return list(folders), [child.name for child in found if child.name not in folders]
-
-
-def _label(name: str) -> str:
-    # One spelling of an accented letter: some systems store é as two characters.
-    return unicodedata.normalize("NFC", printable(name))
 
 
 def _given_splits(root: Path, names: Sequence[str]) -> dict[str, str]:
