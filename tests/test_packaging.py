@@ -9,7 +9,7 @@ import sys
 import tarfile
 import venv
 import zipfile
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,22 @@ CARRIED = (
 )
 
 
+def is_installed(package: str) -> bool:
+    """Asked of its metadata: setuptools' import hook warns where one looks for pip's module."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution and the wheel that was built from it."""
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("this edgecls is no checkout")
     for tool in ("build", "hatchling"):
-        if find_spec(tool) is None:
+        if not is_installed(tool):
             pytest.skip(f"{tool} is not installed")
     checkout = tmp_path_factory.mktemp("built") / "checkout"
     checkout.mkdir()
@@ -67,7 +76,7 @@ def python(wheel: Path) -> Path:
     """The interpreter of an environment with the wheel and nothing else."""
     venv.create(wheel.parent / "venv", symlinks=True, with_pip=False)
     python = wheel.parent / "venv" / "bin" / "python"
-    if find_spec("pip") is not None:
+    if is_installed("pip"):
         options = ["install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
         pip = [sys.executable, "-m", "pip", "--python", python, *options, wheel]
         subprocess.run(pip, check=True)
