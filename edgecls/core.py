@@ -7,7 +7,7 @@ numpy's: images ``uint8[N, H, W, C]``, logits ``float32[N, K]``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -21,7 +21,6 @@ from edgecls.errors import EdgeclsError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Images = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 Classes = NDArray[np.int64]
 Status = Literal["ok", "skipped", "failed"]
@@ -84,6 +83,30 @@ class Scheme:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self)}
+
+
+class Images(Protocol):
+    """``uint8[N, H, W, C]``: an array, or a split that is decoded when it is indexed.
+
+    Indexed along the first axis, by a number, a slice or an array of numbers, it gives an array.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, key: Any, /) -> NDArray[np.uint8]: ...
+
+    def __array__(self) -> NDArray[np.uint8]: ...
 
 
 class Source(Protocol):
@@ -216,10 +239,15 @@ class Workload:
     threads: int = 0
 
 
+def unlogged(figures: Mapping[str, float]) -> None:
+    """Where nobody follows the epochs."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method works with. workdir: its own, kept after a kill, so that it can resume.
 
+    device: where it trains, as torch names it. log: told the figures of every epoch.
     cost: a checkpoint's price, such as a latency measured on a target; injected, so that a method
     can aim at it without knowing a target.
     """
@@ -229,6 +257,8 @@ class Context:
     workdir: Path
     progress: Progress = field(default_factory=SilentProgress)
     threads: int = 0
+    device: str = "cpu"
+    log: Callable[[Mapping[str, float]], None] = unlogged
     cost: Callable[[Path], float] | None = None
 
 

@@ -19,6 +19,7 @@ FEATURES = {
     "avx_vnni": ("avx_vnni",),
     "avx512_bf16": ("avx512_bf16",),
     "amx_int8": ("amx_int8",),
+    "amx_bf16": ("amx_bf16",),
     "neon": ("neon", "asimd"),
     "dotprod": ("asimddp",),
     "i8mm": ("i8mm",),

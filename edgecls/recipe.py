@@ -30,7 +30,9 @@ class Section(BaseModel):
 
 
 class DataSection(Section):
-    path: str = Field(DIGITS, description="a folder with one folder a class, or 'digits'")
+    path: str = Field(
+        DIGITS, description="a folder with one folder a class, a manifest.csv, torchvision:NAME, …"
+    )
     size: int | None = Field(None, ge=8, le=1024, description="input side in pixels (chosen)")
     mode: Literal["auto", "RGB", "L"] = Field("auto", description="colour or grayscale input")
     resize: Literal["auto", "stretch", "shortest", "pad"] = Field(
@@ -39,6 +41,9 @@ class DataSection(Section):
     validation: Fraction = Field(0.15, description="share of the images for choices")
     test: Fraction = Field(0.2, description="share of the images for the one final score")
     calibration: Positive = Field(300, description="training images that int8 ranges come from")
+    cache_gb: float = Field(
+        16.0, gt=0, description="of decoded images on disk, in GB; larger splits are streamed"
+    )
     leaks: Literal["error", "drop"] = Field(
         "error", description="an image that stands in two given splits: stop, or drop it"
     )
@@ -77,6 +82,14 @@ class Recipe(Section):
     name: Name = Field("demo", description="the run's folder is runs/<name>")
     seed: int = Field(0, ge=0, lt=1 << 31, description="of every draw: splits, weights, batches")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads of training (0: every core)")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="where training runs: auto, cpu, cuda, cuda:1 or mps",
+    )
+    tensorboard: str | None = Field(
+        None, description="a folder for TensorBoard's files, one folder a model in it"
+    )
     data: DataSection = DataSection()
     models: dict[Name, dict[str, JsonValue]] = {}
     ship: str | None = Field(None, description="the model to export (the last one)")

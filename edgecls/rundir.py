@@ -6,7 +6,9 @@
 - curves ``.json``: ``{"epochs": [{…}]}``, each ``epoch``, ``lr``, ``train_loss``, ``val_loss``,
   ``val_top1``, ``seconds``
 - predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``
+- mistakes ``.json``: a list of `Mistake`, the most confident first; their pictures are ``.png``
 - latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
+- contact ``.jpg``: training images, one row a class
 """
 
 from __future__ import annotations
@@ -42,8 +44,26 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """An image whose answer was wrong. picture: sha256 of the side file ``.png`` that shows it.
+
+    true, said: numbers of classes; confidence: the probability of the answer.
+    """
+
+    file: str
+    true: int
+    said: int
+    confidence: float
+    picture: str
+
+
+@dataclass(frozen=True)
 class ModelInfo:
-    """One checkpoint of the run. curves: sha256 of its training curves, or None."""
+    """One checkpoint of the run. curves: sha256 of its training curves, or None.
+
+    temperature: what its logits are divided by before they become probabilities. augmented:
+    ``picture``, the sha256 of a ``jpg`` of augmented training images, and what is in it.
+    """
 
     name: str
     arch: str
@@ -56,6 +76,8 @@ class ModelInfo:
     metrics: Mapping[str, Any]
     edits: tuple[Mapping[str, Any], ...] = ()
     curves: str | None = None
+    temperature: float = 1.0
+    augmented: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +95,8 @@ class RunInfo:
 
     reference: the model that accuracy is compared with; shipped: the one that was exported.
     data: ``source``, ``splits`` (name -> label -> count), ``skipped`` ([{file, reason}]),
-    ``duplicates`` ([{file, same_as}]), ``notes``.
+    ``duplicates`` ([{file, same_as}]), ``notes``, ``pictures`` (``contact``: sha256 of the contact
+    sheet; ``labels`` of its rows, ``columns``, and ``pitch``, the pixels from row to row).
     plan: ``reasons`` (sentences), ``minutes``.
     """
 

@@ -18,7 +18,9 @@ from edgecls import __version__
 COMMANDS = {
     "run": ("run", "The whole job: images in, verified and measured models and a report out."),
     "init": ("run", "Write a commented recipe."),
+    "data": ("data", "Look at images before anything is trained on them."),
     "train": ("methods", "Train a net from fresh weights."),
+    "finetune": ("methods", "Train a net that begins with pretrained weights."),
     "distill": ("methods", "Train a small net to answer as a teacher does."),
     "prune": ("methods", "Cut channels until a model needs fewer multiply-accumulates."),
     "export": ("bundles", "Convert a checkpoint for a target and package it as a bundle."),
@@ -26,7 +28,9 @@ COMMANDS = {
     "verify": ("bundles", "Prove that a bundle is whole and still answers as it should."),
     "predict": ("bundles", "Classify images with a bundle."),
     "bench": ("bundles", "Measure bundles side by side."),
+    "evaluate": ("evaluate", "Score a model on images it has not seen; folds; learning curve."),
     "report": ("run", "Write a run's report again."),
+    "models": ("models", "Every architecture, with its parameters and multiply-accumulates."),
     "targets": ("targets", "What this machine can convert to, compile and run, and why not."),
 }
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecls.core import Progress
-from edgecls.pipeline.events import Events
+from edgecls.pipeline.events import Events, Silent
+from edgecls.world import world
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,8 +26,15 @@ def show(table: RenderableType) -> None:
 
 
 def display() -> Events:
-    """The one that suits stderr."""
+    """The one that suits stderr; of several processes that train together only one speaks."""
+    if not world().is_first:
+        return Silent()
     return Live() if sys.stderr.isatty() else Plain()
+
+
+def one_line(text: str) -> str:
+    """Text with names from outside: no line end, no sign that moves the cursor or turns it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class PlainProgress:
@@ -50,7 +58,7 @@ class Plain:
             click.echo(line, err=True)
 
     def note(self, text: str) -> None:
-        click.echo(f"  {text}", err=True)
+        click.echo(f"  {one_line(text)}", err=True)
 
     def stage(self, name: str) -> AbstractContextManager[Progress]:
         return self._stage(name)
@@ -89,7 +97,7 @@ class Live:
     def note(self, text: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(f"  {text}", style="yellow"))
+        self._console.print(Text(f"  {one_line(text)}", style="yellow"))
 
     def stage(self, name: str) -> AbstractContextManager[Progress]:
         return self._stage(name)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import click
-from pydantic.fields import FieldInfo
 
 from edgecls import methods
+from edgecls.cli.flags import DATA_HELP, Sectioned, flags
 from edgecls.core import Method
 from edgecls.recipe import load, parse, put
-from edgecls.train.options import FitOptions
-
-COMMON = frozenset(FitOptions.model_fields)
+from edgecls.world import world
 
 
 def command(name: str) -> click.Command:
@@ -27,6 +25,9 @@ def command(name: str) -> click.Command:
         seed: int,
         overrides: tuple[str, ...],
         force: bool,
+        device: str | None,
+        threads: int | None,
+        tensorboard: str | None,
         **given: Any,
     ) -> None:
         from edgecls.cli.display import display
@@ -36,9 +37,12 @@ def command(name: str) -> click.Command:
         if data is not None:
             put(tables, "data.path", data)
         tables.setdefault("seed", seed)
+        running = {"device": device, "threads": threads, "tensorboard": tensorboard}
+        tables |= {key: value for key, value in running.items() if value is not None}
         options = {key: value for key, value in given.items() if value is not None}
         written = apply_method(name, options, parse(tables), out, display(), force)
-        click.echo(f"checkpoint: {written}")
+        if world().is_first:
+            click.echo(f"checkpoint: {written}")
 
     body.__doc__ = method.summary
     return _with_flags(method, body)
@@ -46,9 +50,7 @@ def command(name: str) -> click.Command:
 
 def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
     decorators = [
-        click.option(
-            "--data", help="A folder with one folder a class (default: the embedded digits)."
-        ),
+        click.option("--data", help=DATA_HELP),
         click.option(
             "--out",
             type=click.Path(path_type=Path),
@@ -57,6 +59,9 @@ def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
             help="Where the checkpoint is written.",
         ),
         click.option("--seed", default=0, show_default=True),
+        click.option("--device", help="auto, cpu, cuda, cuda:1 or mps [default: auto]"),
+        click.option("--threads", type=int, help="CPU threads [default: every core]"),
+        click.option("--tensorboard", help="A folder for TensorBoard's files."),
         click.option(
             "--set",
             "overrides",
@@ -66,25 +71,11 @@ def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
         ),
         click.option("--force", is_flag=True, help="Replace what is in --out."),
     ]
-    # The method's own options before those of every training.
-    fields = sorted(method.Options.model_fields.items(), key=lambda f: f[0] in COMMON)
-    decorators += [_flag(method, name, field) for name, field in fields]
-    for decorate in reversed(decorators):
+    for decorate in reversed([*decorators, *flags(method)]):
         body = decorate(body)
-    return click.command(name=method.name)(body)
+    return click.command(name=method.name, cls=Sectioned)(body)
 
 
-def _flag(method: Method, name: str, field: FieldInfo) -> Callable[..., Any]:
-    """A pydantic field as a click option; pydantic checks bounds, click the type."""
-    settings: dict[str, Any] = {"help": field.description, "required": field.is_required()}
-    if not field.is_required() and field.default is not None:
-        settings["help"] = f"{field.description or ''} [default: {field.default}]".strip()
-    kind: Any = field.annotation
-    if name in method.parents:
-        kind = click.Path(exists=True, file_okay=False)
-    elif get_origin(kind) is Literal:
-        kind = click.Choice(list(get_args(kind)))
-    return click.option(f"--{name.replace('_', '-')}", name, type=kind, **settings)
-
-
-train, distill, prune = (command(name) for name in ("train", "distill", "prune"))
+train, finetune, distill, prune = (
+    command(name) for name in ("train", "finetune", "distill", "prune")
+)

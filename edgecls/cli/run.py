@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgecls.cli.flags import DATA_HELP
 from edgecls.recipe import DIGITS, load, parse, put
 
 EXISTING = click.Path(path_type=Path)
@@ -15,7 +16,7 @@ EXISTING = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("recipe", required=False, type=EXISTING)
-@click.option("--data", help="A folder with one folder a class (default: the embedded digits).")
+@click.option("--data", help=DATA_HELP)
 @click.option("--out", type=EXISTING, help="The run's folder (default: runs/<name>).")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--force", is_flag=True, help="Replace the results of another recipe in --out.")

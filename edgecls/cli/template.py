@@ -24,11 +24,13 @@ MODELS = """\
 # [models.student]
 # macs_ratio = 2.0
 #
-# With `method` (train, distill or prune) the models are your own:
+# The keys of a method are the flags of its command: see `edgecls train --help`.
+# With `method` (train, finetune, distill or prune) the models are your own:
 # [models.teacher]
 # method = "train"
-# arch = "resnet20"            # lenet5, resnet8, resnet20, resnet56 or one of torchvision
+# arch = "resnet20"            # `edgecls models` lists them
 # epochs = 20
+# augment = "standard"
 #
 # [models.small]
 # method = "distill"

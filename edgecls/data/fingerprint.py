@@ -1,8 +1,8 @@
 """The name of a folder's content: it stays when the folder is copied, and changes with any byte.
 
-It covers every file's path below the root and its sha256. Hashing 60,000 files takes a while, so
-the hashes may be kept in a JSON file of the caller's, which is believed for a file whose absolute
-path, size and modification time are as they were.
+It covers every file's path below the root and its sha256, and a table's labels where one gives
+them. Hashing 60,000 files takes a while, so the hashes may be kept in a JSON file of the caller's,
+which is believed for a file whose absolute path, size and modification time are as they were.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from edgecls.core import Progress, SilentProgress
 from edgecls.data.listing import Entry, Listing
 from edgecls.data.pool import mapped
+from edgecls.data.regular import open_regular
 
 _FORMAT = 1
 # A file written twice within a tick of the clock looks unchanged: the young are not kept.
@@ -60,13 +61,14 @@ def combine(listing: Listing, hashes: Mapping[str, str]) -> str:
     for entry in sorted(listing.entries, key=lambda entry: entry.path):
         # No name holds a zero byte, so that two listings never give the same stream.
         digest.update(os.fsencode(entry.path) + b"\0" + hashes[entry.path].encode() + b"\0")
+    digest.update(listing.table.encode())
     return digest.hexdigest()
 
 
 def hash_file(path: Path) -> str:
     """The sha256 of a file's bytes; empty where it cannot be read."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""

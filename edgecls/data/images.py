@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from edgecls.data.regular import open_regular
 from edgecls.device.preprocess import DAMAGED, ImageError, Preprocess, decode, to_rgb
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ class Pixels:
 
 
 def read(path: Path) -> bytes:
-    """A file's bytes. Raises ImageError with the reason."""
+    """A regular file's bytes. Raises ImageError with the reason."""
     try:
-        return path.read_bytes()
+        with open_regular(path) as stream:
+            return stream.read()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
 

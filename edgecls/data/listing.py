@@ -10,6 +10,17 @@ from pathlib import Path
 
 # In the order in which a split's images are worth protecting: the test set loses none.
 SPLITS = ("train", "validation", "test")
+# What people call them in tables.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +48,16 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Listing:
-    """Every file of every class. labels: sorted naturally. entries: sorted by path."""
+    """Every file of every class. labels: sorted naturally. entries: sorted by path.
+
+    table: a hash of the labels and splits where a table gives them; empty where the paths do.
+    """
 
     root: Path
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     skipped: tuple[Skipped, ...] = ()
+    table: str = ""
 
     @property
     def given_splits(self) -> tuple[str, ...]:

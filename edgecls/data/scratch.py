@@ -16,24 +16,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def room(folder: Path, fewest_bytes: int, limit_bytes: int) -> int:
+    """How many bytes of tensors may be kept in `folder`: the disk holds them twice for a while.
+
+    fewest_bytes: of those that must be kept. Raises DataError where there is no room for them.
+    """
+    free = shutil.disk_usage(folder).free
+    if 2 * fewest_bytes > free:
+        raise DataError(
+            f"the images as tensors need at least {2 * fewest_bytes / 1e9:.1f} GB while they are "
+            f"prepared, {folder} has {free / 1e9:.1f} GB free",
+            "free some space, choose another folder, or a smaller image size",
+        )
+    return min(limit_bytes, free // 2)
+
+
 class Scratch:
     """``uint8[count, *shape]`` on disk, deleted when its ``with`` ends.
 
     Written with pwrite and not through a mapping: a full disk is then an OSError, where a mapping
-    would end the process. Raises DataError where the disk has no room for it and for the splits.
+    would end the process.
     """
 
     def __init__(self, folder: Path, count: int, shape: tuple[int, ...]) -> None:
         self._path = folder / "scratch.part"
         self._shape = (count, *shape)
         self._row_bytes = int(np.prod(shape))
-        need, free = 2 * count * self._row_bytes, shutil.disk_usage(folder).free
-        if need > free:
-            raise DataError(
-                f"{count:,} images as tensors need {need / 1e9:.1f} GB while they are prepared, "
-                f"{folder} has {free / 1e9:.1f} GB free",
-                "free some space, choose another folder, or a smaller image size",
-            )
 
     def __enter__(self) -> Scratch:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)

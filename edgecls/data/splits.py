@@ -19,7 +19,10 @@ from edgecls.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class SplitFractions:
-    """The share of every class that goes into each split; where some are given, in proportion."""
+    """The share of every class that goes into each split.
+
+    Where the data give validation or test, the share of the other is of what they give for train.
+    """
 
     train: float = 0.65
     validation: float = 0.15
@@ -113,10 +116,7 @@ def _rank(seed: int, purpose: str, name: str) -> str:
 
 def _counts(size: int, fractions: SplitFractions, missing: Sequence[str]) -> dict[str, int]:
     """How many of `size` images each missing split takes; it and train get at least one."""
-    total = fractions.train + sum(fractions[split] for split in missing)
-    counts = {
-        split: max(1, int(size * fractions[split] / total + 0.5)) for split in reversed(missing)
-    }
+    counts = {split: max(1, int(size * fractions[split] + 0.5)) for split in reversed(missing)}
     while sum(counts.values()) > size - 1:
         counts[max(counts, key=lambda split: counts[split])] -= 1
     return counts

@@ -26,12 +26,13 @@ STEPS = 40
 class PruneOptions(FitOptions):
     """Options of ``edgecls prune``."""
 
+    sgd_lr: ClassVar[float] = 0.4
+
     model: str = Field(description="the model or checkpoint to prune")
     teacher: str | None = Field(None, description="who teaches the fine-tuning (default: model)")
     macs_ratio: float = Field(2.0, gt=1, description="how many times fewer MACs to aim at")
     round_to: int = Field(8, ge=1, description="channels are left in multiples of this")
     epochs: int = Field(14, ge=0, description="passes of the fine-tuning")
-    lr: float = Field(0.4, gt=0, description="peak learning rate, per 256 images of a batch")
     temperature: float = Field(4.0, gt=0, description="softens both answers")
     alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
 
@@ -40,7 +41,7 @@ class Prune:
     """A cut and fine-tuned copy of `model`."""
 
     name = "prune"
-    version = 1
+    version = 2
     summary = "Cut channels until a model needs fewer multiply-accumulates, and fine-tune it."
     Options: ClassVar[type[BaseModel]] = PruneOptions
     parents: tuple[str, ...] = ("model", "teacher")
@@ -65,8 +66,8 @@ class Prune:
         )
         curves: list[dict[str, float]] = []
         if options.epochs:
-            hard = losses.cross_entropy(options.label_smoothing)
-            loss = losses.distillation(teacher, options.temperature, options.alpha, hard)
+            on_labels = losses.hard(options, context.data)
+            loss = losses.distillation(teacher, options.temperature, options.alpha, on_labels)
             curves = fit.fit(net, loss, options, context)
         produce.save(
             out, net, before.arch, curves, self, options, parents, context, [*before.edits, edit]

@@ -22,7 +22,7 @@ class Train:
     """The net of `arch`, trained on labels alone."""
 
     name = "train"
-    version = 1
+    version = 2
     summary = "Train a net from fresh weights."
     Options: ClassVar[type[BaseModel]] = TrainOptions
     parents: tuple[str, ...] = ()
@@ -31,15 +31,11 @@ class Train:
     def apply(
         self, parents: Mapping[str, Path], options: TrainOptions, context: Context, out: Path
     ) -> None:
-        from edgecls.models import zoo
-        from edgecls.train import fit, losses, produce
+        from edgecls.train import fit, losses, produce, start
 
         fit.set_up(context.threads, context.seed)
-        data = context.data
-        net = zoo.build(
-            options.arch, len(data.labels), data.preprocess.channels, data.preprocess.size
-        )
-        curves = fit.fit(net, losses.cross_entropy(options.label_smoothing), options, context)
+        net = start.fresh(options.arch, options, context)
+        curves = fit.fit(net, losses.hard(options, context.data), options, context)
         produce.save(out, net, options.arch, curves, self, options, parents, context)
 
     def arch(self, parents: Mapping[str, str], options: TrainOptions) -> str:

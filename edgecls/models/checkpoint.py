@@ -2,18 +2,22 @@
 
 ``checkpoint.json`` (architecture, edits, labels, preprocess, metrics, provenance),
 ``model.safetensors``, ``curves.json`` and ``samples/``: calibration images, so that it converts to
-int8 on its own, and a few golden ones. No pickle. Only `save_state` and `module` need torch.
+int8 on its own, a few golden ones, and hashes of the images that it has seen, so that it is not
+scored on them unawares. No pickle. Only `save` and `module` need torch.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecls.core import Dataset
+from edgecls.core import Dataset, Images
 from edgecls.device.meta import sha256
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import EdgeclsError, UsageError
@@ -27,13 +31,21 @@ if TYPE_CHECKING:
 FORMAT = 1
 JSON, WEIGHTS, CURVES = "checkpoint.json", "model.safetensors", "curves.json"
 CALIBRATION, GOLDEN = "samples/calibration.npz", "samples/golden"
+SEEN = "samples/seen.npy"
+# Images are read so many at a time.
+_HASHED = 1024
+# Training images as the augmentation leaves them, and what is in the picture; where there is any.
+AUGMENTED_PICTURE, AUGMENTED = "augmented.jpg", "augmented.json"
 # Calibration images travel with the checkpoint; above this their number is cut.
 MAX_CALIBRATION_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What checkpoint.json says. edits: see `edits`; weights_sha256: of model.safetensors."""
+    """What checkpoint.json says. edits: see `edits`; weights_sha256: of model.safetensors.
+
+    temperature: what its logits are divided by, so that its probabilities mean what they say.
+    """
 
     arch: str
     labels: tuple[str, ...]
@@ -78,6 +90,26 @@ class Checkpoint:
             )
         return images
 
+    def seen(self) -> NDArray[np.uint64]:
+        """Sorted `marks` of every image that it, or a parent, was trained or chosen on.
+
+        Empty where that is not known. Raises EdgeclsError.
+        """
+        import numpy as np
+
+        path = self.folder / SEEN
+        if not path.exists():
+            return np.zeros(0, np.uint64)
+        try:
+            marked: NDArray[np.uint64] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise EdgeclsError(
+                f"{path} cannot be read: {error}", "copy the checkpoint again, or train it again"
+            ) from error
+        if marked.dtype != np.uint64 or marked.ndim != 1:
+            raise EdgeclsError(f"{path} holds no hashes of images", "train it again")
+        return marked
+
     def golden(self) -> list[bytes]:
         """Encoded golden images."""
         return [path.read_bytes() for path in sorted((self.folder / GOLDEN).glob("*.png"))]
@@ -118,6 +150,20 @@ def _check_types(data: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} is {data[name]!r:.80}")
     if not isinstance(data["arch"], str):
         raise TypeError(f"arch is {data['arch']!r:.80}")
+    heat = data.get("temperature", 1.0)
+    if not isinstance(heat, (int, float)) or not 0 < heat < math.inf:
+        raise TypeError(f"temperature is {heat!r:.80}")
+
+
+def marks(images: Images) -> NDArray[np.uint64]:
+    """64 bits of a hash of each preprocessed image, uint64[N]: equal for equal tensors."""
+    import numpy as np
+
+    digests = []
+    for start in range(0, len(images), _HASHED):
+        block = np.ascontiguousarray(images[start : start + _HASHED])
+        digests += [hashlib.blake2b(image, digest_size=8).digest() for image in block]
+    return np.frombuffer(b"".join(digests), np.dtype("<u8")).astype(np.uint64)
 
 
 def module(checkpoint: Checkpoint) -> nn.Module:
@@ -157,8 +203,13 @@ def save(
     provenance: Mapping[str, Any],
     curves: Sequence[Mapping[str, Any]],
     edits: Sequence[Mapping[str, Any]] = (),
+    temperature: float = 1.0,
+    seen: NDArray[np.uint64] | None = None,
 ) -> None:
-    """Write a checkpoint of `net` into the folder `out`; checkpoint.json comes last."""
+    """Write a checkpoint of `net` into the folder `out`; checkpoint.json comes last.
+
+    seen: the `marks` of the images that it was trained and chosen on, and its parents were.
+    """
     from safetensors.torch import save_file
 
     from edgecls.models import cost
@@ -169,6 +220,8 @@ def save(
     save_file(tensors, out / WEIGHTS)
     write_text(out / CURVES, json.dumps({"epochs": list(curves)}, indent=1) + "\n")
     _save_samples(out, data)
+    if seen is not None:
+        _save_seen(out, seen)
     checkpoint = Checkpoint(
         arch=arch,
         labels=data.labels,
@@ -179,10 +232,28 @@ def save(
         macs=macs,
         edits=tuple(edits),
         weights_sha256=sha256(str(out / WEIGHTS)),
+        temperature=temperature,
     )
-    record = {"format": FORMAT, **asdict(checkpoint), "preprocess": preprocess.to_json()}
+    _write(checkpoint, out)
+
+
+def copy_calibrated(checkpoint: Checkpoint, temperature: float, out: Path) -> None:
+    """Write a copy of `checkpoint` with another temperature into the empty folder `out`."""
+    shutil.copytree(checkpoint.folder, out, dirs_exist_ok=True)
+    _write(replace(checkpoint, temperature=temperature), out)
+
+
+def _write(checkpoint: Checkpoint, out: Path) -> None:
+    preprocess = checkpoint.preprocess.to_json()
+    record = {"format": FORMAT, **asdict(checkpoint), "preprocess": preprocess}
     del record["folder"]
     write_text(out / JSON, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _save_seen(out: Path, seen: NDArray[np.uint64]) -> None:
+    import numpy as np
+
+    np.save(out / SEEN, np.unique(seen), allow_pickle=False)
 
 
 def _save_samples(out: Path, data: Dataset) -> None:

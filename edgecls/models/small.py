@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
 
 
 class BasicBlock(nn.Module):
@@ -20,6 +21,7 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
+        self.depth = StochasticDepth(0.0, "row")
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != channels:
             self.shortcut = nn.Sequential(
@@ -28,7 +30,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.bn1(self.conv1(x)))
-        return torch.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        return torch.relu(self.depth(self.bn2(self.conv2(y))) + self.shortcut(x))
 
 
 class SmallResNet(nn.Module):
@@ -48,20 +50,25 @@ class SmallResNet(nn.Module):
                 channels = width
         self.body = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(0.0)
         self.head = nn.Linear(channels, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(torch.flatten(self.pool(self.body(self.stem(x))), 1))  # type: ignore[no-any-return]
+        features = torch.flatten(self.pool(self.body(self.stem(x))), 1)
+        return self.head(self.dropout(features))  # type: ignore[no-any-return]
 
 
 class LeNet5(nn.Module):
-    """LeNet-5 for any input of at least 16×16: its first linear layer fits itself."""
+    """LeNet-5 for any input of at least 16×16: its first linear layer is as wide as needed."""
 
-    def __init__(self, num_classes: int, in_channels: int) -> None:
+    def __init__(self, num_classes: int, in_channels: int, size: tuple[int, int]) -> None:
         super().__init__()
+        height, width = (((side - 4) // 2 - 4) // 2 for side in size)
+        if min(height, width) < 1:
+            raise ValueError("its two convolutions and poolings need 16 pixels")
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 6, 5, bias=False),
             nn.BatchNorm2d(6),
@@ -72,9 +79,14 @@ class LeNet5(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
         )
+        self.dropout = nn.Dropout(0.0)
         self.classifier = nn.Sequential(
-            nn.LazyLinear(120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, num_classes)
+            nn.Linear(16 * height * width, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, num_classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(torch.flatten(self.features(x), 1))  # type: ignore[no-any-return]
+        return self.classifier(self.dropout(torch.flatten(self.features(x), 1)))  # type: ignore[no-any-return]

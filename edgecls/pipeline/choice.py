@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecls.data.sniff import Traits
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import UsageError
 from edgecls.recipe import DataSection
+
+if TYPE_CHECKING:
+    from edgecls.models.weights import Published
 
 # ImageNet's channel statistics: what pretrained weights expect, and good for any photograph.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -37,7 +40,9 @@ def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[st
     if models and all("method" in table for table in models.values()):
         return Choice(preprocess, {k: dict(v) for k, v in models.items()}, tuple(reasons))
     count = max(1, round(traits.num_images * (1 - section.validation - section.test)))
-    chosen = _nets(count, preprocess)
+    teacher = models.get("teacher", {})
+    wanted = teacher.get("arch") if "method" not in teacher else None
+    chosen = _nets(count, preprocess, wanted)
     for name, table in models.items():
         if "method" not in table and name not in chosen:
             raise UsageError(
@@ -69,19 +74,24 @@ def _input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]
     return preprocess, [f"input {size}×{size}, {colour}, {resize}: {where}"]
 
 
-def _nets(count: int, preprocess: Preprocess) -> dict[str, dict[str, Any]]:
-    """The chosen models for `count` training images."""
+def _nets(count: int, preprocess: Preprocess, wanted: str | None) -> dict[str, dict[str, Any]]:
+    """The chosen models for `count` training images. wanted: the recipe's net for the teacher."""
     teacher, student = ("resnet18", "mobilenet_v3_small")
     if preprocess.size[0] <= SMALL:
         teacher, student = ("resnet20", "resnet8")
+    pretrained = _published(wanted or teacher) if preprocess.size[0] > SMALL else None
     visits = 14_000 if preprocess.mode == "L" else 40_000
     epochs = min(60, max(12, math.ceil(visits / count)))
     # A mirrored digit or letter is another one; grayscale sets are mostly scans.
     augment = "light" if preprocess.mode == "L" else "standard"
     # Grayscale scans are easier than photographs, and bear a deeper cut.
     macs_ratio = 3.0 if preprocess.mode == "L" else 2.0
+    begin: dict[str, Any] = {"method": "train", "arch": teacher, "epochs": epochs}
+    if pretrained is not None and pretrained.is_here:
+        # What is known already need not be learned again.
+        begin |= {"method": "finetune", "weights": "DEFAULT", "epochs": math.ceil(epochs / 2)}
     return {
-        "teacher": {"method": "train", "arch": teacher, "epochs": epochs, "augment": augment},
+        "teacher": {**begin, "augment": augment},
         "distilled": {
             "method": "distill",
             "teacher": "teacher",
@@ -100,12 +110,38 @@ def _nets(count: int, preprocess: Preprocess) -> dict[str, dict[str, Any]]:
     }
 
 
+def _published(arch: str) -> Published | None:
+    """torchvision's weights of a net, which may or may not be on this machine."""
+    from edgecls.models import weights
+
+    try:
+        return weights.published_for(arch)
+    except UsageError:
+        return None
+
+
+def _beginning(teacher: Mapping[str, Any]) -> str | None:
+    """Why the teacher begins as it does, and what would be better."""
+    found = _published(str(teacher.get("arch")))
+    if teacher.get("method") == "finetune":
+        return f"the teacher begins with pretrained weights: {teacher.get('weights')}"
+    if found is None or found.is_here or teacher.get("method") != "train":
+        return None
+    return (
+        "the teacher learns from fresh weights; pretrained ones would be better: put "
+        f"{found.file.name} from {found.url} into {found.file.parent}, or set "
+        "models.teacher.method to finetune, which downloads it"
+    )
+
+
 def _why(models: Mapping[str, Mapping[str, Any]], count: int, preprocess: Preprocess) -> list[str]:
     """The reasons, of the models as they are after the recipe's own changes."""
     small = preprocess.size[0] <= SMALL
     kind = "small images suit CIFAR ResNets" if small else "large images suit ImageNet's nets"
     teacher, student = models["teacher"], models["student"]
     reasons = [f"teacher {teacher.get('arch')}, student {models['distilled'].get('arch')}: {kind}"]
+    if not small and (beginning := _beginning(teacher)):
+        reasons.append(beginning)
     if student.get("method") == "prune" and "macs_ratio" in student:
         ratio = student["macs_ratio"]
         reasons.append(f"the student is distilled, then pruned to {ratio:g} times fewer MACs")

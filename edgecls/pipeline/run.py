@@ -26,13 +26,17 @@ from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe
 from edgecls.rundir import INFO, RESULTS, Budget, RunInfo, write_text
 from edgecls.store import Entry, Store, key_of, link, lock
+from edgecls.world import world
 
 RECIPE, STORE = "recipe.json", ".store"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run before its first training: what is to be done, on which data."""
+    """A run before its first training: what is to be done, on which data.
+
+    root: of the images' listing.
+    """
 
     recipe: Recipe
     choice: Choice
@@ -40,6 +44,7 @@ class Prepared:
     jobs: tuple[table.Job, ...]
     plan: Plan
     data: Entry
+    root: Path
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,18 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     something else than a run of this recipe and `force` is not given.
     """
     begin = datetime.now(UTC)
+    if world().size > 1:
+        raise UsageError(
+            "a whole run is the work of one process",
+            "train under torchrun with: edgecls train, distill, prune or finetune",
+        )
     places.check(recipe.data.path, out)
     kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
     with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / STORE), recipe, events)
         prepared = _prepare(workshop)
         write_text(out / RECIPE, kept)
-        dataset = datas.load(prepared.data.out)
+        dataset = datas.load(prepared.data.out, prepared.root)
         models = _models(workshop, prepared, dataset)
         for name, entry in models.items():
             link(out / "models" / name, entry.out)
@@ -157,9 +167,8 @@ def _prepare(workshop: Workshop) -> Prepared:
     plan = draw_up(recipe, choice, nets, work, len(jobs), finished)
     workshop.events.plan(plan.lines)
     data = workshop.data(images, fingerprint, choice.preprocess)
-    for left_out in datas.describe(data.out)["skipped"]:
-        workshop.events.note(f"left out: {left_out['file']}: {left_out['reason']}")
-    return Prepared(recipe, choice, nets, jobs, plan, data)
+    workshop.tell_left_out(data)
+    return Prepared(recipe, choice, nets, jobs, plan, data, listing.root)
 
 
 def _named(name: str | None, nets: Sequence[Net], default: int) -> str:
@@ -216,6 +225,7 @@ def _info(
             "duplicates": described["duplicates"],
             "notes": described["notes"],
             "preprocess": described["preprocess"],
+            "pictures": datas.keep_contact(prepared.data.out, described["contact"], out),
         },
         plan=prepared.plan.to_json(),
         models=tuple(table.model_info(net, models[net.name], out) for net in prepared.nets),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from edgecls import targets, trust
 from edgecls.bench import rows
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Measurement, Precision
-from edgecls.device.meta import NAME as META
 from edgecls.device.meta import bundle_sha256, sha256
-from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models import zoo
@@ -28,6 +26,7 @@ from edgecls.pipeline.package import package
 from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe, validated
 from edgecls.store import Entry, Store
+from edgecls.world import world
 
 
 def apply_method(
@@ -44,7 +43,7 @@ def apply_method(
     checked = validated(method.Options, options, name)
     paths = {o: Path(getattr(checked, o)) for o in method.parents if getattr(checked, o)}
     places.check(recipe.data.path, out)
-    _free(out, force, paths.values())
+    places.free(out, force, paths.values())
     loaded = {option: checkpoints.load(path) for option, path in paths.items()}
     parents = {
         option: Entry(sha256(str(found.folder / JSON)), found.folder)
@@ -59,9 +58,11 @@ def apply_method(
     arch = method.arch({option: found.arch for option, found in loaded.items()}, checked)
     zoo.build(arch, len(listing.labels), preprocess.channels, preprocess.size)
     data = workshop.data(images, workshop.fingerprint(listing), preprocess)
+    workshop.tell_left_out(data)
     net = Net(out.name, method, checked, {})
-    entry = workshop.model(net, parents, data, datas.load(data.out))
-    _place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
+    entry = workshop.model(net, parents, data, datas.load(data.out, listing.root))
+    if world().is_first:
+        places.place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
     return out
 
 
@@ -69,12 +70,12 @@ def export(
     checkpoint: Path, target_name: str, precision: Precision, out: Path, force: bool
 ) -> Path:
     """Convert a checkpoint and write its bundle to `out`. Raises ConversionError."""
-    _free(out, force, [checkpoint])
+    places.free(out, force, [checkpoint])
     target = targets.get(target_name)
     with tempfile.TemporaryDirectory() as scratch:
         source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
         name = checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
-        _place(out, lambda part: package(name, source, target, precision, part))
+        places.place(out, lambda part: package(name, source, target, precision, part))
     return out
 
 
@@ -101,51 +102,3 @@ def bench(
         )
         found.append(rows.with_latency(row, sample, protocol))
     return found
-
-
-def _free(out: Path, force: bool, sources: Iterable[Path]) -> None:
-    """Raises UsageError unless `out` may be written; `force` replaces our own results alone.
-
-    sources: what the new one is made from, and so is never replaced by it.
-    """
-    if not out.exists():
-        return
-    for source in sources:
-        if source.resolve().is_relative_to(out.resolve()):
-            raise UsageError(
-                f"{out} holds {source}, which it would replace",
-                "choose another folder with --out",
-            )
-    if not force:
-        raise UsageError(
-            f"{out} exists already", "choose another folder with --out, or add --force"
-        )
-    ours = any((out / name).is_file() for name in (JSON, META))
-    if not out.is_dir() or (any(out.iterdir()) and not ours):
-        raise UsageError(
-            f"{out} is neither a bundle nor a checkpoint, and --force replaces nothing else",
-            "choose another folder with --out",
-        )
-
-
-def _place(out: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a folder beside `out`, and rename it into place when it is whole.
-
-    What was there, which `_free` has looked at, is removed only once the new folder stands.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        part, old = beside / "new", beside / "old"
-        part.mkdir()
-        write(part)
-        if out.exists():
-            out.rename(old)
-        try:
-            part.rename(out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-    finally:
-        shutil.rmtree(beside)

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from edgecls import data as datas
 from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples
 from edgecls.bench.rows import with_latency
@@ -16,7 +18,8 @@ from edgecls.core import Classes, Dataset, Images, Logits, Measurement, Outcome,
 from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
-from edgecls.models.checkpoint import CURVES
+from edgecls.models.checkpoint import AUGMENTED, AUGMENTED_PICTURE, CURVES
+from edgecls.pipeline import mistakes
 from edgecls.pipeline.nets import Net
 from edgecls.pipeline.workshop import Workshop, load_logits, scored
 from edgecls.recipe import ExportSection
@@ -113,7 +116,10 @@ def fill(
     for candidate in candidates:
         _score(workshop, candidate, data, images, classes, answers[candidate.job.model])
     _measure(workshop, [c for c in candidates if c.logits])
-    rows = [_with_predictions(candidate, classes, out) for candidate in candidates]
+    shown = _Shown(
+        dataset, [row["path"] for row in datas.describe(data.out)["splits"]["test"]], out
+    )
+    rows = [_with_predictions(each, shown, models[each.job.model]) for each in candidates]
     logits = [candidate.logits for candidate in candidates]
     return accuracy.with_significance(rows, logits, answers[reference], classes)
 
@@ -212,25 +218,45 @@ def _measure(workshop: Workshop, candidates: Sequence[Candidate]) -> None:
         candidate.samples = samples
 
 
-def _with_predictions(
-    candidate: Candidate, classes: Mapping[str, Classes], out: Path
-) -> Measurement:
+@dataclass(frozen=True)
+class _Shown:
+    """What the side files are made from. files: of the test split's images."""
+
+    dataset: Dataset
+    files: Sequence[str]
+    out: Path
+
+
+def _with_predictions(candidate: Candidate, shown: _Shown, model: Entry) -> Measurement:
     """The row with its side files kept in the run folder."""
     if not candidate.logits:
         return candidate.row
-    samples = candidate.samples
+    samples, dataset = candidate.samples, shown.dataset
+    images, classes = dataset["test"]
     files = {
         "predictions": add_arrays(
-            out,
+            shown.out,
             {
-                "val_classes": np.asarray(classes["validation"]),
+                "val_classes": np.asarray(dataset["validation"][1]),
                 "val_logits": candidate.logits["validation"],
-                "test_classes": np.asarray(classes["test"]),
+                "test_classes": np.asarray(classes),
                 "test_logits": candidate.logits["test"],
             },
         ),
+        "mistakes": mistakes.keep(
+            shown.out,
+            mistakes.worst(
+                shown.out,
+                candidate.logits["test"],
+                classes,
+                images,
+                shown.files,
+                checkpoints.load(model.out).temperature,
+                dataset.preprocess,
+            ),
+        ),
         "latencies": add_arrays(
-            out,
+            shown.out,
             {
                 "latency_ms": np.asarray(samples.latency_ms),
                 "launch": np.asarray(samples.launch, dtype=np.int32),
@@ -257,4 +283,14 @@ def model_info(net: Net, entry: Entry, out: Path) -> ModelInfo:
         metrics=checkpoint.metrics["validation"],
         edits=checkpoint.edits,
         curves=add_file(out, curves, "json"),
+        temperature=checkpoint.temperature,
+        augmented=_augmented(entry, out),
     )
+
+
+def _augmented(entry: Entry, out: Path) -> dict[str, Any]:
+    """The sheet of augmented images as a side file of the run; empty where there is none."""
+    if not (entry.out / AUGMENTED).is_file():
+        return {}
+    about = json.loads((entry.out / AUGMENTED).read_text(encoding="utf-8"))
+    return {"picture": add_file(out, (entry.out / AUGMENTED_PICTURE).read_bytes(), "jpg"), **about}

@@ -6,8 +6,11 @@ of the packages that it uses; so a changed recipe computes again just what depen
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,11 +20,20 @@ from edgecls import data as datas
 from edgecls import hardware
 from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples, measure
-from edgecls.core import Classes, Context, Dataset, Images, Logits, Progress, Target
+from edgecls.core import (
+    Classes,
+    Context,
+    Dataset,
+    Images,
+    Logits,
+    Progress,
+    SilentProgress,
+    Target,
+)
 from edgecls.data import SplitFractions
 from edgecls.device.meta import bundle_sha256
 from edgecls.device.preprocess import Preprocess
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.kits import kit_files
 from edgecls.pipeline.events import Events
@@ -30,10 +42,19 @@ from edgecls.pipeline.package import package
 from edgecls.recipe import DIGITS, Recipe
 from edgecls.rundir import StageInfo
 from edgecls.store import Entry, Store, key_of
+from edgecls.world import world
 
 # Raised when what a stage does changes, so that its older results are not used again.
-VERSIONS = {"digits": 1, "data": 1, "model": 1, "graph": 1, "answers": 1, "bundle": 1}
-VERSIONS |= {"accuracy": 1, "measure": 1}
+VERSIONS = {
+    "digits": 1,
+    "unpacked": 1,
+    "data": 2,
+    "model": 2,
+    "graph": 1,
+    "answers": 1,
+    "bundle": 1,
+}
+VERSIONS |= {"accuracy": 1, "measure": 1, "pictures": 1, "part": 1}
 
 Inputs = Mapping[str, Any]
 
@@ -47,9 +68,10 @@ class Workshop:
     events: Events
     done: list[StageInfo] = field(default_factory=list)
 
-    def _make(
+    def make(
         self, name: str, inputs: Inputs, build: Callable[[Path, Path, Progress], None]
     ) -> Entry:
+        """The entry of `inputs`, from the store or by ``build(out, workdir, progress)``."""
         found = self.store.find(key_of(inputs))
         if found is None:
             with self.events.stage(name) as progress:
@@ -58,14 +80,30 @@ class Workshop:
         return found
 
     def images(self) -> Path:
-        """The folder of images: the user's, or the digits written out as files."""
+        """What `datas.scan` reads: the user's folder or table, or what was unpacked from it."""
         if self.recipe.data.path != DIGITS:
-            return Path(self.recipe.data.path)
-        inputs = _inputs("digits", packages=("scikit-learn", "pillow"))
-        entry = self._make(
+            return self._unpacked(datas.located(self.recipe.data.path))
+        inputs = inputs_of("digits", packages=("scikit-learn", "pillow"))
+        entry = self.make(
             "digits", inputs, lambda out, work, progress: datas.write_digits(out / DIGITS)
         )
         return entry.out / DIGITS
+
+    def _unpacked(self, path: Path) -> Path:
+        packed = datas.find(path)
+        if packed is None:
+            return path
+        inputs = inputs_of(
+            "unpacked",
+            packages=packed.packages,
+            kind=packed.kind,
+            files=self.fingerprint(packed.files),
+        )
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            packed.unpack(out / "images", work, progress)
+
+        return self.make("unpacking the images", inputs, build).out / "images"
 
     def fingerprint(self, listing: datas.Listing) -> str:
         """The content of a folder of images, by the hashes of its files."""
@@ -75,7 +113,7 @@ class Workshop:
     def data_inputs(self, fingerprint: str, preprocess: Preprocess) -> Inputs:
         """What the splits depend on."""
         section = self.recipe.data
-        return _inputs(
+        return inputs_of(
             "data",
             packages=("numpy", "pillow"),
             fingerprint=fingerprint,
@@ -84,6 +122,7 @@ class Workshop:
             seed=self.recipe.seed,
             leaks=section.leaks,
             calibration=section.calibration,
+            cache_gb=section.cache_gb,
         )
 
     def _fractions(self) -> SplitFractions:
@@ -95,7 +134,7 @@ class Workshop:
     def data(self, images: Path, fingerprint: str, preprocess: Preprocess) -> Entry:
         """The splits, decoded and resized."""
         section = self.recipe.data
-        return self._make(
+        return self.make(
             "data",
             self.data_inputs(fingerprint, preprocess),
             lambda out, work, progress: datas.prepare(
@@ -106,13 +145,19 @@ class Workshop:
                 out,
                 leaks=section.leaks,
                 calibration=section.calibration,
+                cache_bytes=int(section.cache_gb * 1e9),
                 progress=progress,
             ),
         )
 
+    def tell_left_out(self, data: Entry) -> None:
+        """A line for every file of a ``data`` stage that cannot be used, with its reason."""
+        for left_out in datas.describe(data.out)["skipped"]:
+            self.events.note(f"left out: {left_out['file']}: {left_out['reason']}")
+
     def model_inputs(self, net: Net, parents: Mapping[str, str], data: str) -> Inputs:
         """What a model depends on. parents: option -> key; data: the data entry's key."""
-        return _inputs(
+        return inputs_of(
             "model",
             packages=net.method.packages,
             method=[net.method.name, net.method.version],
@@ -122,23 +167,69 @@ class Workshop:
             seed=self.recipe.seed,
         )
 
+    def context(self, dataset: Dataset, work: Path, progress: Progress) -> Context:
+        """What a method works with."""
+        from edgecls.train import devices
+
+        return Context(
+            data=dataset,
+            seed=self.recipe.seed,
+            workdir=work,
+            progress=progress,
+            threads=self.recipe.threads,
+            device=devices.resolve(self.recipe.device),
+        )
+
     def model(self, net: Net, parents: Mapping[str, Entry], data: Entry, dataset: Dataset) -> Entry:
         """A checkpoint made by a method."""
 
         def build(out: Path, work: Path, progress: Progress) -> None:
-            context = Context(dataset, self.recipe.seed, work, progress, self.recipe.threads)
+            context = self.context(dataset, work, progress)
             net.method.apply(
                 {option: entry.out for option, entry in parents.items()}, net.options, context, out
             )
 
         keys = {option: entry.key for option, entry in parents.items()}
         inputs = self.model_inputs(net, keys, data.key)
-        return self._make(f"{net.name}: {net.method.name}", inputs, build)
+        if world().size > 1:
+            return self._together(f"{net.name}: {net.method.name}", inputs, build)
+        return self.make(f"{net.name}: {net.method.name}", inputs, build)
+
+    def _together(
+        self, name: str, inputs: Inputs, build: Callable[[Path, Path, Progress], None]
+    ) -> Entry:
+        """`make` in several processes: the first one's goes into the store, the others help.
+
+        What a helper ends with is equal, and lies in a temporary folder of its own.
+        """
+        import torch
+
+        from edgecls.train import devices, parallel
+
+        place = parallel.join(torch.device(devices.resolve(self.recipe.device)))
+        key = key_of(inputs)
+        finished = parallel.shared(self.store.find(key) is not None, place)
+        if place.is_first:
+            return self.make(name, inputs, build)
+        if finished:
+            found = self.store.find(key)
+            if found is None:
+                raise UsageError(
+                    f"{name} is finished on the first machine, but {self.store.root} lacks it here",
+                    "train where all machines see the same folder",
+                )
+            return found
+        scratch = Path(tempfile.mkdtemp(prefix="edgecls-"))
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+        for folder in ("out", "work"):
+            (scratch / folder).mkdir()
+        build(scratch / "out", scratch / "work", SilentProgress())
+        return Entry(key, scratch / "out", cached=False)
 
     def graph(self, name: str, model: Entry) -> Entry:
         """A checkpoint's canonical graph."""
-        inputs = _inputs("graph", packages=("torch", "onnx", "onnxscript"), model=model.key)
-        return self._make(
+        inputs = inputs_of("graph", packages=("torch", "onnx", "onnxscript"), model=model.key)
+        return self.make(
             f"{name}: export",
             inputs,
             lambda out, work, progress: _export(model.out, out / "model.onnx"),
@@ -146,13 +237,13 @@ class Workshop:
 
     def answers(self, name: str, model: Entry, data: Entry, splits: Mapping[str, Images]) -> Entry:
         """The net's own logits on validation and test, in PyTorch."""
-        inputs = _inputs("answers", packages=("torch",), model=model.key, data=data.key)
+        inputs = inputs_of("answers", packages=("torch",), model=model.key, data=data.key)
 
         def build(out: Path, work: Path, progress: Progress) -> None:
             source = CheckpointSource(model.out, out / "unused.onnx")
             _save_logits(out, {split: source.logits(images) for split, images in splits.items()})
 
-        return self._make(f"{name}: answers", inputs, build)
+        return self.make(f"{name}: answers", inputs, build)
 
     def bundle(
         self, name: str, model: Entry, graph: Entry | None, target: Target, precision: Any
@@ -166,7 +257,7 @@ class Workshop:
         kit = hashlib.sha256()
         for file, path in sorted(kit_files(target.kit).items()):
             kit.update(file.encode() + b"\0" + path.read_bytes())
-        inputs = _inputs(
+        inputs = inputs_of(
             "bundle",
             packages=("edgecls", *target.packages),
             model=model.key,
@@ -187,13 +278,13 @@ class Workshop:
             outcome = {"compiled": asdict(artifact.compiled), "size_bytes": artifact.size_bytes}
             (out.parent / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
-        return self._make(f"{name}: {target.name} {precision}", inputs, build)
+        return self.make(f"{name}: {target.name} {precision}", inputs, build)
 
     def accuracy(
         self, label: str, bundle: Path, data: Entry, splits: Mapping[str, Images]
     ) -> Entry:
         """A bundle's logits on validation and test, by its own runner."""
-        inputs = _inputs(
+        inputs = inputs_of(
             "accuracy",
             bundle=bundle_sha256(str(bundle)),
             data=data.key,
@@ -203,11 +294,11 @@ class Workshop:
         def build(out: Path, work: Path, progress: Progress) -> None:
             _save_logits(out, accuracy.logits_of(bundle, splits, work))
 
-        return self._make(f"{label}: accuracy", inputs, build)
+        return self.make(f"{label}: accuracy", inputs, build)
 
     def samples(self, bundles: Sequence[Path], protocol: Protocol) -> list[Samples]:
         """The latency samples of all bundles, measured together."""
-        inputs = _inputs(
+        inputs = inputs_of(
             "measure",
             bundles=[bundle_sha256(str(bundle)) for bundle in bundles],
             protocol=protocol.to_json(),
@@ -222,7 +313,7 @@ class Workshop:
             (out / "samples.json").write_text(text, encoding="utf-8")
 
         try:
-            entry = self._make("measuring", inputs, build)
+            entry = self.make("measuring", inputs, build)
         except _FellOut as error:
             return error.samples
         text = (entry.out / "samples.json").read_text(encoding="utf-8")
@@ -237,7 +328,8 @@ class _FellOut(EdgeclsError):
         self.samples = samples
 
 
-def _inputs(stage: str, packages: tuple[str, ...] = (), **inputs: Any) -> Inputs:
+def inputs_of(stage: str, packages: tuple[str, ...] = (), **inputs: Any) -> Inputs:
+    """Everything that a stage's result depends on."""
     versions = hardware.versions(packages)
     return {"stage": stage, "version": VERSIONS[stage], "packages": versions, **inputs}
 

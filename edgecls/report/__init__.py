@@ -5,13 +5,14 @@ row lost; `terminal_table` is the short form. Importing this brings no runtime a
 """
 
 from edgecls.report.recommend import HOST_ONLY, Recommendation, Verdict, explain, recommend
-from edgecls.report.terminal import terminal_table
+from edgecls.report.terminal import evaluation_table, terminal_table
 from edgecls.report.write import write_report
 
 __all__ = [
     "HOST_ONLY",
     "Recommendation",
     "Verdict",
+    "evaluation_table",
     "explain",
     "recommend",
     "terminal_table",

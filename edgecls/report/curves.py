@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgecls.report import svg, units
+from edgecls.report.contact import contact
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, el
 
@@ -26,6 +27,22 @@ def curves(run: Run) -> list[Html]:
         content.append(el("div", *parts, class_="figures"))
     if missing:
         content.append(el("p", f"No curves: {', '.join(missing)}.", class_="muted"))
+    return content + _augmented(run)
+
+
+def _augmented(run: Run) -> list[Html]:
+    """The augmented images, once for all models that share them."""
+    content: list[Html] = []
+    for jpeg in dict.fromkeys(run.augmented.values()):
+        models = [model for model in run.info.models if run.augmented.get(model.name) == jpeg]
+        names = ", ".join(model.name for model in models)
+        text = (
+            "Each image as it is, then as the training sees it. A wrong augmentation shows here:"
+            " a mirrored letter, a subject cut off."
+        )
+        content.append(el("h3", f"Augmented training images: {names}"))
+        content.append(el("p", text, class_="muted"))
+        content.append(contact(jpeg, models[0].augmented))
     return content
 
 

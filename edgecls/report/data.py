@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgecls.report.contact import contact
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, column, el, foreign, number_cell, table
 
@@ -21,10 +22,21 @@ def data_section(run: Run) -> list[Html]:
         parts.append(el("p", "Source: ", el("code", foreign(str(data["source"])))))
     parts += [el("p", note) for note in notes(data)]
     parts.append(_splits(run))
+    parts += _contact(run)
     skipped, doubles = files(data, "skipped"), files(data, "duplicates")
     parts.append(_files("Skipped files", skipped, ("file", "reason"), ("File", "Reason")))
     parts.append(_files("Duplicates", doubles, ("file", "same_as"), ("File", "Same as")))
     return parts
+
+
+def _contact(run: Run) -> list[Html]:
+    """Training images as the net sees them; none where the run folder has no sheet."""
+    if run.contact is None:
+        return []
+    about = run.info.data["pictures"]
+    shown, total = len(about["labels"]), len(run.info.labels)
+    of = "every class" if shown == total else f"the first {shown} of {total:,} classes"
+    return [el("h3", f"Training images of {of}"), contact(run.contact, about)]
 
 
 def notes(data: Mapping[str, Any]) -> list[str]:

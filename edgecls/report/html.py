@@ -1,17 +1,6 @@
-"""The page: one file that needs no network, and whose own policy forbids it any.
-
-The template, the style and the script are package data in ``assets/``. Everything shows without
-the script; it adds hints, sorting and copying.
-"""
+"""A run's page: one file that needs no network, and whose own policy forbids it any."""
 
 from __future__ import annotations
-
-import base64
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import resources
-from string import Template
 
 from edgecls.report import units
 from edgecls.report.curves import curves
@@ -19,55 +8,20 @@ from edgecls.report.data import data_section
 from edgecls.report.hero import hero
 from edgecls.report.loading import Run
 from edgecls.report.making import making, models
-from edgecls.report.markup import Html, el, embedded, escape, join, prose
+from edgecls.report.markup import Html, el
 from edgecls.report.measuring import machine, measuring
-from edgecls.report.quality import mistakes
+from edgecls.report.page import Head, Section, document
+from edgecls.report.quality import confidence, mistakes
 from edgecls.report.rows import Accuracy, accuracy, title
 from edgecls.report.scatter import legend, scatter
 from edgecls.report.table import details_table, row_table
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page with a place in its contents."""
-
-    id: str
-    title: str
-    lead: str
-    content: Sequence[Html]
-
-
 def page(run: Run) -> str:
     """The whole HTML document."""
-    style, script = _asset("report.css"), _asset("report.js")
-    sections = _sections(run)
     info = run.info
-    return Template(_asset("template.html")).substitute(
-        policy=escape(_policy(script)),
-        title=escape(f"{info.name} · edgecls report"),
-        name=escape(info.name),
-        version=escape(info.version),
-        created=escape(units.moment(info.created)),
-        style=style,
-        script=script,
-        nav=join(el("li", el("a", s.title, href=f"#{s.id}")) for s in sections),
-        hero=join(hero(run)),
-        sections=join(_section(section) for section in sections),
-        rows=embedded({"rows": _hints(run)}),
-    )
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
-
-
-def _policy(script: str) -> str:
-    """Nothing is loaded, and no script runs but ours, whatever a file name has in it."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
-        f" script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
+    head = Head(info.name, info.version, info.created)
+    return document(head, hero(run), _sections(run), _hints(run))
 
 
 def _sections(run: Run) -> list[Section]:
@@ -86,6 +40,7 @@ def _sections(run: Run) -> list[Section]:
             _rows(run),
         ),
         Section("mistakes", "Mistakes", "", mistakes(run)),
+        Section("confidence", "Confidence", "", confidence(run)),
         Section("training", "Training", "", curves(run)),
         Section("models", "Models", "", models(run)),
         Section("data", "Data", "", data_section(run)),
@@ -93,19 +48,6 @@ def _sections(run: Run) -> list[Section]:
         Section("protocol", "Protocol and environment", "", measuring(run)),
         Section("reproduce", "Do it again", "", _reproduce(run)),
     ]
-
-
-def _section(section: Section) -> Html:
-    head = el("h2", section.title, id=f"{section.id}-title")
-    lead = el("p", prose(section.lead), class_="lead") if section.lead else None
-    return el(
-        "section",
-        head,
-        lead,
-        *section.content,
-        id=section.id,
-        aria_labelledby=f"{section.id}-title",
-    )
 
 
 def _plots(run: Run) -> list[Html]:

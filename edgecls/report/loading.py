@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,31 @@ from edgecls.errors import EdgeclsError
 from edgecls.report.metrics import confusion
 from edgecls.report.recommend import HOST_ONLY, Recommendation, explain
 from edgecls.report.rows import is_measured, reference_row
-from edgecls.rundir import RESULTS, RunInfo, read_arrays, read_file
+from edgecls.rundir import RESULTS, Mistake, RunInfo, read_arrays, read_file
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
+# A mistake and the PNG that shows it.
+Picture = tuple[Mistake, bytes]
+
+_CONTACT = ("contact", "labels", "columns", "pitch")
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """A row's answers on the test split: true and predicted classes, int64[N]."""
+    """A row's answers on the test split: true and predicted classes, int64[N].
+
+    logits: float32[N, K]; over `temperature` they become probabilities.
+    """
 
     row: Measurement
     classes: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    temperature: float = 1.0
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -39,7 +50,9 @@ class Run:
     """All that a report shows.
 
     curves: model -> its epochs. predictions: of the row whose mistakes are shown, None where no
-    row has any; baseline: of the reference's PyTorch row. problems: what could not be read.
+    row has any; baseline: of the reference's PyTorch row. pictures: of that row's worst mistakes.
+    problems: what could not be read. contact: the JPEG of the contact sheet. augmented: model ->
+    the JPEG of its augmented training images.
     """
 
     info: RunInfo
@@ -48,7 +61,10 @@ class Run:
     curves: Mapping[str, tuple[Mapping[str, Any], ...]]
     predictions: Predictions | None
     baseline: Predictions | None
+    pictures: tuple[Picture, ...]
     problems: tuple[str, ...]
+    contact: bytes | None = None
+    augmented: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def load(run: Path) -> Run:
@@ -69,6 +85,9 @@ def load(run: Path) -> Run:
         curves=_curves(run, info, problems),
         predictions=_predictions(run, shown, info, problems),
         baseline=None if base == shown else _predictions(run, base, info, problems),
+        pictures=_mistakes(run, shown, problems),
+        contact=_contact(run, info, problems),
+        augmented=_augmented(run, info, problems),
         problems=tuple(problems),
     )
 
@@ -115,8 +134,51 @@ def _predictions(
     except (ValueError, KeyError, OSError):
         problems.append(f"predictions of {row.name}: the file does not fit the run's classes")
     else:
-        return Predictions(row, classes, predicted)
+        heat = next((model.temperature for model in info.models if model.name == row.model), 1.0)
+        return Predictions(row, classes, predicted, logits, heat)
     return None
+
+
+def _mistakes(run: Path, row: Measurement | None, problems: list[str]) -> tuple[Picture, ...]:
+    if row is None or "mistakes" not in row.files:
+        return ()
+    try:
+        listed = json.loads(read_file(run, row.files["mistakes"], "json"))
+        return pictures(run, [Mistake(**each) for each in listed])
+    except EdgeclsError as error:
+        problems.append(f"mistakes of {row.name}: {_without(run, error)}")
+    except (ValueError, TypeError):
+        problems.append(f"mistakes of {row.name}: the file is not of this format")
+    return ()
+
+
+def pictures(folder: Path, mistakes: Sequence[Mistake]) -> tuple[Picture, ...]:
+    """Each mistake with its PNG. Raises EdgeclsError where a file is missing or has changed."""
+    return tuple((each, read_file(folder, each.picture, "png")) for each in mistakes)
+
+
+def _contact(run: Path, info: RunInfo, problems: list[str]) -> bytes | None:
+    """The contact sheet's JPEG; an older run has none."""
+    pictures = info.data.get("pictures")
+    if not isinstance(pictures, Mapping) or not {*_CONTACT} <= set(pictures):
+        return None
+    try:
+        return read_file(run, str(pictures["contact"]), "jpg")
+    except EdgeclsError as error:
+        problems.append(f"contact sheet: {_without(run, error)}")
+        return None
+
+
+def _augmented(run: Path, info: RunInfo, problems: list[str]) -> dict[str, bytes]:
+    found = {}
+    for model in info.models:
+        if not {"picture", *_CONTACT[1:]} <= set(model.augmented):
+            continue
+        try:
+            found[model.name] = read_file(run, str(model.augmented["picture"]), "jpg")
+        except EdgeclsError as error:
+            problems.append(f"augmented images of {model.name}: {_without(run, error)}")
+    return found
 
 
 def _without(run: Path, error: EdgeclsError) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 # A table of more rows than this scrolls inside its own box.
 TALL = 30
-_VOID = frozenset({"br", "col", "input", "link", "meta"})
+_VOID = frozenset({"br", "col", "img", "input", "link", "meta"})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|%|B|kB|MB|GB|k|M|G|points?|images?)\b|%)")
 

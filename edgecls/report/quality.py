@@ -1,14 +1,19 @@
-"""Where the shown row is wrong: its confusion matrix, its classes, what changed for the better."""
+"""Where the shown row is wrong, and how sure of itself: confusion matrix, classes, calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecls.report import units
 from edgecls.report.loading import Predictions, Run
 from edgecls.report.markup import Html, column, el, foreign, number_cell, prose, table
 from edgecls.report.metrics import confusion, most_confused, per_class
+from edgecls.report.pictures import worst
+from edgecls.report.reliability import reliability
 from edgecls.report.rows import title
+from edgecls.train.calibration import calibration
+from edgecls.train.metrics import TOP, top_k
 
 if TYPE_CHECKING:
     from edgecls.report.metrics import Matrix
@@ -26,14 +31,31 @@ def mistakes(run: Run) -> list[Html]:
     matrix = confusion(shown.classes, shown.predicted, len(run.info.labels))
     right, total = int(shown.right.sum()), len(shown.classes)
     about = f"{title(shown.row)} on the {units.plural(total, 'test image')}: {right:,} right,"
-    parts = [el("p", prose(f"{about} {total - right:,} wrong."))]
+    among = ""
+    if len(run.info.labels) > TOP:
+        share = units.percent(top_k(shown.logits, shown.classes, TOP))
+        among = f" The true class is among its five likeliest for {share}."
+    parts = [el("p", prose(f"{about} {total - right:,} wrong.{among}"))]
     flips = _flips(run, shown)
     if flips is not None:
         parts.append(flips)
-    small = len(run.info.labels) <= MATRIX_CLASSES
-    where = _matrix(run, matrix) if small else _pairs(run, matrix)
-    parts.append(el("div", where, _classes(run, matrix), class_="beside"))
-    return parts
+    return [*parts, *classes(run.info.labels, matrix), *worst(run.pictures, run.info.labels)]
+
+
+def confidence(run: Run) -> list[Html]:
+    """The section's content: what the probabilities of the shown row are worth."""
+    shown = run.predictions
+    if shown is None:
+        return [el("p", "No row's predictions are in the run folder.", class_="muted")]
+    raw = calibration(shown.logits, shown.classes)
+    scaled = calibration(shown.logits, shown.classes, shown.temperature)
+    return reliability(raw, scaled)
+
+
+def classes(labels: Sequence[str], matrix: Matrix) -> list[Html]:
+    """Which classes are confused, and the figures of each."""
+    where = _matrix(labels, matrix) if len(labels) <= MATRIX_CLASSES else _pairs(labels, matrix)
+    return [el("div", where, _classes(labels, matrix), class_="beside")]
 
 
 def _flips(run: Run, shown: Predictions) -> Html | None:
@@ -56,9 +78,8 @@ def _flips(run: Run, shown: Predictions) -> Html | None:
     )
 
 
-def _matrix(run: Run, matrix: Matrix) -> Html:
+def _matrix(labels: Sequence[str], matrix: Matrix) -> Html:
     """True class by row, answer by column; a cell's shade is its share of the row."""
-    labels = run.info.labels
     sums = matrix.sum(axis=1).tolist()
     head = [el("td", class_="corner")]
     head += [el("th", el("span", foreign(label)), scope="col", title=label) for label in labels]
@@ -79,8 +100,8 @@ def _cell(count: int, whole: int, hit: bool) -> Html:
     return el("td", count, class_=kind, style=f"--v:{shade:.2f}", title=units.percent(share, 1))
 
 
-def _pairs(run: Run, matrix: Matrix) -> Html:
-    labels, sums = run.info.labels, matrix.sum(axis=1)
+def _pairs(labels: Sequence[str], matrix: Matrix) -> Html:
+    sums = matrix.sum(axis=1)
     lines = [
         el(
             "tr",
@@ -101,8 +122,8 @@ def _pairs(run: Run, matrix: Matrix) -> Html:
     return table(head, lines, caption, "sortable plain compact")
 
 
-def _classes(run: Run, matrix: Matrix) -> Html:
-    found = list(zip(run.info.labels, per_class(matrix), strict=True))
+def _classes(labels: Sequence[str], matrix: Matrix) -> Html:
+    found = list(zip(labels, per_class(matrix), strict=True))
     many = len(found) > MATRIX_CLASSES
     if many:
         found.sort(key=lambda each: 2.0 if each[1].f1 is None else each[1].f1)

@@ -1,4 +1,4 @@
-"""The rows as a table in the terminal."""
+"""The rows, or an evaluation, as a table in the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecls.core import Measurement
+from edgecls.evaluation import Evaluation, Trained
 from edgecls.report import units
 from edgecls.report.rows import accuracy, is_measured, is_shown, setback
 
@@ -60,3 +61,39 @@ def _note(row: Measurement) -> str:
     if row.recommended:
         return "recommended"
     return setback(row)
+
+
+def evaluation_table(found: Evaluation) -> Table:
+    """The score, then each training of the folds and of the learning curve."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("", overflow="fold")
+    for name in ("Images", "Top-1", "95 % interval", "Top-5", "ECE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if found.scored is not None:
+        score = found.scored.metrics
+        between = units.interval(score["top1_low"], score["top1_high"])
+        figures = [units.percent(score["top1"]), between, units.percent(score.get("top5"))]
+        cells = [f"{found.scored.split}", f"{score['num_images']:,}", *figures]
+        table.add_row(*(Text(cell) for cell in [*cells, units.percent(score["ece"])]), style="bold")
+    if found.folds is not None:
+        _add_trained(table, found.folds.parts)
+        between = units.interval(found.folds.low, found.folds.high)
+        table.add_row(
+            "mean of the folds", "", units.percent(found.folds.mean), between, style="bold"
+        )
+    if found.curve is not None:
+        _add_trained(table, found.curve.parts)
+    if found.warnings:
+        table.caption = Text("\n".join(f"warning: {text}" for text in found.warnings), "yellow")
+        table.caption_justify = "left"
+    return table
+
+
+def _add_trained(table: Table, parts: Sequence[Trained]) -> None:
+    for part in parts:
+        between = units.interval(part.top1_low, part.top1_high)
+        cells = [f"{part.num_images:,}", units.percent(part.top1), between]
+        table.add_row(part.name, *cells, units.ABSENT, units.percent(part.ece))

@@ -10,7 +10,8 @@ from torch import nn
 from edgecls.core import Workload
 from edgecls.models import zoo
 from edgecls.train.fit import set_up
-from edgecls.train.options import FitOptions
+from edgecls.train.options import FitOptions, Precision
+from edgecls.train.precision import resolve
 
 # Augmentation, the optimizer and validation come on top of the timed steps.
 OVERHEAD = 1.3
@@ -25,9 +26,9 @@ def training_seconds(
     size = max(2, min(options.batch_size, work.num_images // 2 * 2))
     batch = torch.zeros(size, work.preprocess.channels, *work.preprocess.size)
     batch = batch.contiguous(memory_format=torch.channels_last)
-    seconds = _timed(_net(arch, work), batch, backward=True)
+    seconds = _timed(_net(arch, work), batch, options.precision, backward=True)
     if teacher is not None:
-        seconds += _timed(_net(teacher, work), batch, backward=False)
+        seconds += _timed(_net(teacher, work), batch, options.precision, backward=False)
     return OVERHEAD * seconds * options.epochs * max(1, round(work.num_images / size))
 
 
@@ -36,12 +37,14 @@ def _net(arch: str, work: Workload) -> nn.Module:
     return net.to(memory_format=torch.channels_last)
 
 
-def _timed(net: nn.Module, batch: torch.Tensor, backward: bool) -> float:
-    """Seconds of one step: the quicker of two after one to warm up."""
+def _timed(net: nn.Module, batch: torch.Tensor, precision: Precision, backward: bool) -> float:
+    """Seconds of one step on the CPU: the quicker of two after one to warm up."""
+    half = resolve(precision, net, batch.device) if precision != "fp16" else None
     taken = []
     for _ in range(3):
         begin = time.perf_counter()
-        with torch.set_grad_enabled(backward):
+        autocast = torch.autocast("cpu", half or torch.bfloat16, enabled=half is not None)
+        with torch.set_grad_enabled(backward), autocast:
             value = net(batch).float().pow(2).mean()
         if backward:
             value.backward()

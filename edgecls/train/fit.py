@@ -1,4 +1,4 @@
-"""The training loop: SGD with a cosine schedule, seeded, resumable after any epoch.
+"""The training loop: one for every method, seeded, and resumable after any epoch.
 
 Every draw of epoch e comes from generators seeded with (seed, e), so nothing but the state after
 the last epoch is needed to go on with the same result, bit for bit on the same machine.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-import zipfile
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,65 +20,69 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecls.core import Classes, Context, Images
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.hardware import usable_cores
 from edgecls.models.normalise import Normalise
-from edgecls.train.augment import augment
+from edgecls.train import averaging, optimizers, parallel, precision, schedule
+from edgecls.train.augment import Augmentation, mix, resolve
+from edgecls.train.batches import Batch, Loader, even
 from edgecls.train.losses import Loss
 from edgecls.train.options import FitOptions
+from edgecls.train.parts import Part
+from edgecls.train.state import Progressed, Stores
+from edgecls.world import World, world
 
 EPOCH_STATE = "epoch.pt"
-# The planned learning rate is for this batch; others scale it linearly (Goyal et al. 2017).
-REFERENCE_BATCH = 256
-
-
-@dataclass
-class Progressed:
-    """What a training has come to. best: the state of the best validation so far."""
-
-    epoch: int = 0
-    curves: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = 0
-    best_score: tuple[float, float] = (-1.0, 0.0)
 
 
 def set_up(threads: int, seed: int) -> None:
     """Fix what a result depends on: thread count, kernels and torch's own generator."""
-    torch.set_num_threads(threads or usable_cores())
-    torch.use_deterministic_algorithms(True)
+    # Processes of one machine share its cores.
+    torch.set_num_threads(threads or max(1, usable_cores() // world().local_size))
+    # On a GPU some gradients have no deterministic kernel: better an inexact repetition than none.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     torch.manual_seed(seed)
 
 
 def fit(
-    net: nn.Module, loss: Loss, options: FitOptions, context: Context
+    net: nn.Module,
+    loss: Loss,
+    options: FitOptions,
+    context: Context,
+    parts: Sequence[Part] = (),
+    frozen_norms: bool = False,
 ) -> list[dict[str, float]]:
-    """Train `net` in place on the training split; it ends with its best validated weights.
+    """Train `net` in place on the training split; it ends on the CPU with the weights to keep.
 
+    parts: parameters that learn slower or later. frozen_norms: BatchNorm keeps its statistics.
     The state after each epoch is kept in ``context.workdir`` and taken up again from there.
     Returns the curves: epoch, lr, train_loss, val_loss, val_top1, seconds of each epoch. Raises
     EdgeclsError where the training diverges.
     """
-    net.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        _groups(net, options.weight_decay),
-        lr=options.lr,
-        momentum=options.momentum,
-        nesterov=options.momentum > 0,
+    trainer = _trainer(net, loss, options, context, parts, frozen_norms)
+    states = Stores(
+        context.workdir / EPOCH_STATE,
+        trainer.net,
+        trainer.optimizer,
+        trainer.average,
+        trainer.scaler,
     )
-    normalise = Normalise(context.data.preprocess)
-    state = _restore(context.workdir / EPOCH_STATE, net, optimizer)
+    state = states.restore(trainer.place)
+    for epoch in state.curves:
+        context.log(epoch)
     while state.epoch < options.epochs and not _exhausted(state, options.patience):
         begin = time.monotonic()
-        epoch = state.epoch + 1
-        train_loss, lr = _train_epoch(net, normalise, loss, optimizer, options, context, epoch)
-        val_logits = predict(net, normalise, context.data["validation"][0])
-        val_loss, val_top1 = _score(val_logits, context.data["validation"][1])
-        _check_finite(epoch, train_loss, val_loss)
-        _keep_best(state, net, epoch, val_top1, val_loss)
+        epoch_number = state.epoch + 1
+        train_loss, lr = _train_epoch(trainer, epoch_number, state)
+        # BatchNorm's statistics are each process's own, of its share of the images.
+        parallel.agree([*net.buffers(), *trainer.average.tensors.values()], trainer.place)
+        with trainer.average.applied():
+            val_loss, val_top1 = _validate(trainer)
+            _check_finite(epoch_number, train_loss, val_loss)
+            state.keep_best(net, epoch_number, val_top1, val_loss)
         state.curves.append(
             {
-                "epoch": epoch,
+                "epoch": epoch_number,
                 "lr": lr,
                 "train_loss": train_loss,
                 "val_loss": val_loss,
@@ -86,99 +90,197 @@ def fit(
                 "seconds": round(time.monotonic() - begin, 3),
             }
         )
-        state.epoch = epoch
-        _save(context.workdir / EPOCH_STATE, net, optimizer, state)
-    net.load_state_dict(state.best)
-    net.eval()
+        state.epoch = epoch_number
+        context.log(state.curves[-1])
+        states.save(state, trainer.place)
+    if options.keep == "best":
+        net.load_state_dict(state.best)
+    else:
+        trainer.average.settle()
+    net.requires_grad_(True).cpu().eval()
     return state.curves
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A net and all that trains it. net: as it is saved. forward: as it is called."""
+
+    net: nn.Module
+    forward: nn.Module
+    normalise: nn.Module
+    loss: Loss
+    options: FitOptions
+    context: Context
+    how: Augmentation
+    optimizer: torch.optim.Optimizer
+    average: averaging.Average
+    scaler: torch.amp.GradScaler
+    half: torch.dtype | None
+    frozen_norms: bool
+    place: World
+    device: torch.device
+
+    def autocast(self) -> Any:
+        if self.half is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.half)
+
+    def loader(self) -> Loader:
+        images, classes = self.context.data["train"]
+        return Loader(
+            images,
+            classes,
+            self.options.batch_size,
+            self.how,
+            self.context.seed,
+            self.options.sampling == "balanced",
+            self.place.rank,
+            self.place.size,
+        )
+
+
+def _trainer(
+    net: nn.Module,
+    loss: Loss,
+    options: FitOptions,
+    context: Context,
+    parts: Sequence[Part],
+    frozen_norms: bool,
+) -> Trainer:
+    device = torch.device(context.device)
+    place = parallel.join(device)
+    if options.batch_size % (2 * place.size * options.accumulate):
+        raise UsageError(
+            f"batch_size {options.batch_size} cannot be shared evenly by {place.size} processes"
+            f" in {options.accumulate} parts",
+            f"make it a multiple of {2 * place.size * options.accumulate}",
+        )
+    half = precision.resolve(options.precision, net, device)
+    net.to(device).to(memory_format=torch.channels_last)
+    optimizer = optimizers.build(net, options, parts)
+    return Trainer(
+        net=net,
+        forward=parallel.wrapped(
+            net, place, device, thaws=any(part.from_epoch > 1 for part in parts)
+        ),
+        normalise=Normalise(context.data.preprocess).to(device),
+        loss=loss,
+        options=options,
+        context=context,
+        how=resolve(options),
+        optimizer=optimizer,
+        average=averaging.Average(net, options.averaging, options.ema_decay),
+        scaler=torch.amp.GradScaler(device.type, enabled=half is torch.float16),
+        half=half,
+        frozen_norms=frozen_norms,
+        place=place,
+        device=device,
+    )
+
+
+def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float, float]:
+    """One pass; (mean loss, last learning rate)."""
+    options, context = trainer.options, trainer.context
+    loader = trainer.loader()
+    # For dropout and stochastic depth, other in every process.
+    torch.manual_seed(context.seed * 1_000_003 + epoch + (trainer.place.rank << 32))
+    trainer.net.train()
+    if trainer.frozen_norms:
+        _freeze_norms(trainer.net)
+    total, count, lr = torch.zeros((), device=trainer.device), 0, 0.0
+    steps = options.epochs * len(loader)
+    # Few images may not fill a batch, and then bear no larger rate than theirs.
+    peak = options.peak_lr * min(1.0, len(loader.images) / options.batch_size)
+    for index, batch in enumerate(loader.epoch(epoch)):
+        step = (epoch - 1) * len(loader) + index
+        lr = peak * schedule.factor(options, step, steps, state.curves)
+        optimizers.set_rates(trainer.optimizer, lr, epoch)
+        total += _step(trainer, batch) * len(batch.classes)
+        count += len(batch.classes)
+        trainer.average.update(step + 1, steps)
+        context.progress.step(step + 1, steps, f"epoch {epoch}/{options.epochs}")
+    return parallel.mean(float(total) / max(1, count), trainer.place), lr
+
+
+def _step(trainer: Trainer, batch: Batch) -> Tensor:
+    """One step of the optimizer; the mean loss."""
+    options = trainer.options
+    images = trainer.normalise(batch.images.to(trainer.device, non_blocking=True))
+    images, target = mix(
+        images,
+        batch.classes.to(trainer.device),
+        len(trainer.context.data.labels),
+        trainer.how,
+        batch.generator,
+    )
+    trainer.optimizer.zero_grad(set_to_none=True)
+    total = torch.zeros((), device=trainer.device)
+    size = 2 * math.ceil(len(images) / (2 * options.accumulate))  # even, as batches are
+    pieces = zip(torch.split(images, size), torch.split(target, size), strict=True)
+    for piece, piece_target in pieces:
+        with trainer.autocast():
+            logits = trainer.forward(piece)
+            # In fp32: the logarithms of a softmax lose too much in half precision.
+            value = trainer.loss(logits.float(), piece_target, piece)
+        share = len(piece) / len(images)
+        penalty = options.l1 * _magnitude(trainer.optimizer) if options.l1 else 0.0
+        trainer.scaler.scale((value + penalty) * share).backward()  # type: ignore[no-untyped-call]
+        total += value.detach() * share
+    if options.clip_norm:
+        trainer.scaler.unscale_(trainer.optimizer)
+        learning = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(learning, options.clip_norm)
+    trainer.scaler.step(trainer.optimizer)
+    trainer.scaler.update()
+    return total
+
+
+def _magnitude(optimizer: torch.optim.Optimizer) -> Tensor:
+    """The sum of the magnitudes of the weights that decay (no biases, no norms)."""
+    weights = [p for group in optimizer.param_groups for p in group["params"] if p.ndim > 1]
+    return torch.stack([weight.abs().sum() for weight in weights]).sum()
+
+
+def _freeze_norms(net: nn.Module) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def _validate(trainer: Trainer) -> tuple[float, float]:
+    """(cross entropy, top-1) on validation; every process looks at its share."""
+    images, classes = trainer.context.data["validation"]
+    place = trainer.place
+    cuts = [len(images) * rank // place.size for rank in range(place.size + 1)]
+    part = images[cuts[place.rank] : cuts[place.rank + 1]]
+    logits = np.zeros((0, len(trainer.context.data.labels)), np.float32)
+    if len(part):
+        with trainer.autocast():
+            logits = predict(trainer.net, trainer.normalise, part)
+    logits = parallel.gathered(logits, place)
+    return _score(logits, classes)
 
 
 def predict(
     net: nn.Module, normalise: nn.Module, images: Images, batch: int = 256
 ) -> NDArray[np.float32]:
-    """Logits float32[N, K] of uint8[N, H, W, C], in evaluation mode."""
+    """Logits float32[N, K] of uint8[N, H, W, C], in evaluation mode, where `net` is."""
     net.eval()
+    parameter = next(net.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    normalise.to(device)
     with torch.inference_mode():
         parts = [
-            net(normalise(to_batch(images[i : i + batch]))) for i in range(0, len(images), batch)
+            net(normalise(to_batch(images[i : i + batch]).to(device))).float().cpu()
+            for i in range(0, len(images), batch)
         ]
-    logits: NDArray[np.float32] = torch.cat(parts).float().numpy()
+    logits: NDArray[np.float32] = torch.cat(parts).numpy()
     return logits
 
 
 def to_batch(images: Images) -> Tensor:
     """float[N, C, H, W] in 0..255 and channels_last, of uint8[N, H, W, C]."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float()
-
-
-def learning_rate(options: FitOptions, step: int, steps: int) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero (Loshchilov & Hutter 2017)."""
-    peak = options.lr * options.batch_size / REFERENCE_BATCH
-    warmup = options.warmup * steps
-    if step < warmup:
-        return peak * (step + 1) / math.ceil(warmup)
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, steps - warmup)))
-
-
-def _train_epoch(
-    net: nn.Module,
-    normalise: nn.Module,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    options: FitOptions,
-    context: Context,
-    epoch: int,
-) -> tuple[float, float]:
-    """One pass; (mean loss, last learning rate)."""
-    images, classes = context.data["train"]
-    generator = torch.Generator().manual_seed(context.seed * 1_000_003 + epoch)
-    torch.manual_seed(context.seed * 1_000_003 + epoch)  # dropout and stochastic depth
-    order = torch.randperm(len(images), generator=generator).numpy()
-    batches = _batches(order, options.batch_size)
-    total, lr = 0.0, 0.0
-    net.train()
-    for index, chosen in enumerate(batches):
-        lr = learning_rate(
-            options, (epoch - 1) * len(batches) + index, options.epochs * len(batches)
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        batch = augment(to_batch(images[np.sort(chosen)]), options.augment, generator)
-        batch = normalise(batch.contiguous(memory_format=torch.channels_last))
-        target = torch.from_numpy(np.array(classes[np.sort(chosen)]))
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(net(batch), target, batch)
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += float(value.detach()) * len(chosen)
-        done = (epoch - 1) * len(batches) + index + 1
-        context.progress.step(
-            done, options.epochs * len(batches), f"epoch {epoch}/{options.epochs}"
-        )
-    return total / max(1, sum(map(len, batches))), lr
-
-
-def _batches(order: NDArray[Any], size: int) -> list[NDArray[Any]]:
-    """Batches of `size`; a rest of less than half a batch joins the last one.
-
-    BatchNorm's statistics of a handful of images would disturb more than they teach. Every batch
-    is even, at the price of one image of an epoch at most: on AVX-512, oneDNN's gradient of a
-    strided 1×1 convolution with 8 channels reads past the end of an odd batch (seen with torch
-    2.14 as a segmentation fault).
-    """
-    order = order[: max(2, len(order) // 2 * 2)]
-    cuts = list(range(size, len(order) - size // 2 + 1, size))
-    return np.split(order, cuts)
-
-
-def _groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels, none for biases and norms."""
-    decayed = [p for p in net.parameters() if p.ndim > 1]
-    plain = [p for p in net.parameters() if p.ndim <= 1]
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
 
 
 def _score(logits: NDArray[np.float32], classes: Classes) -> tuple[float, float]:
@@ -198,45 +300,15 @@ def _check_finite(epoch: int, train_loss: float, val_loss: float) -> None:
         )
 
 
-def _keep_best(
-    state: Progressed, net: nn.Module, epoch: int, val_top1: float, val_loss: float
-) -> None:
-    """Keep the weights of the best top-1; of equals, those of the lower loss."""
-    if (val_top1, -val_loss) > state.best_score:
-        state.best_score, state.best_epoch = (val_top1, -val_loss), epoch
-        state.best = {name: t.detach().clone() for name, t in net.state_dict().items()}
-
-
 def _exhausted(state: Progressed, patience: int) -> bool:
     return patience > 0 and state.epoch - state.best_epoch >= patience
-
-
-def _save(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, state: Progressed) -> None:
-    beside = path.with_suffix(".part")
-    torch.save(
-        {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "state": vars(state)},
-        beside,
-    )
-    beside.replace(path)
-
-
-def _restore(path: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
-    """What an earlier process came to; fresh where there was none, or a power cut spoiled it.
-
-    A state of another net raises: its workdir belongs to one stage alone.
-    """
-    if not zipfile.is_zipfile(path):
-        return Progressed()
-    saved = torch.load(path, weights_only=True)
-    net.load_state_dict(saved["net"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return Progressed(**saved["state"])
 
 
 def reestimate_batchnorm(
     net: nn.Module, normalise: nn.Module, images: Images, batch: int = 128
 ) -> None:
     """Replace BatchNorm's running statistics by those of `images` (as after a cut)."""
+    cuts = list(range(batch, even(len(images), 2) - batch // 2 + 1, batch))
     with torch.no_grad():
-        parts = _batches(np.arange(len(images)), batch)
+        parts = np.split(np.arange(even(len(images), 2)), cuts)
         torch.optim.swa_utils.update_bn((normalise(to_batch(images[i])) for i in parts), net)

@@ -16,6 +16,8 @@ from edgecls.errors import UsageError
 from edgecls.models import checkpoint
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.models.normalise import Normalise
+from edgecls.train import sheet
+from edgecls.train.calibration import fit_temperature
 from edgecls.train.fit import predict
 from edgecls.train.metrics import summarize
 from edgecls.train.options import FitOptions
@@ -41,7 +43,7 @@ def read_parent(folder: Path, context: Context) -> Checkpoint:
 def load_parent(folder: Path, context: Context) -> nn.Module:
     """A parent as a teacher: in evaluation mode, without gradients."""
     net: nn.Module = checkpoint.module(read_parent(folder, context))
-    net.to(memory_format=torch.channels_last)
+    net.to(torch.device(context.device)).to(memory_format=torch.channels_last)
     return net.requires_grad_(False)
 
 
@@ -56,25 +58,35 @@ def save(
     context: Context,
     edits: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write the checkpoint of a trained net with its validation metrics and provenance."""
+    """Write the checkpoint of a trained net with its validation metrics and provenance.
+
+    Its temperature is fitted on validation, and its metrics are those of the probabilities that
+    it gives with it.
+    """
     images, classes = context.data["validation"]
     logits = predict(net, Normalise(context.data.preprocess), images)
+    temperature = fit_temperature(logits, classes)
+    loaded = {name: checkpoint.load(folder) for name, folder in parents.items()}
+    validation = summarize(logits, np.asarray(classes), context.data.labels, temperature)
+    before = [parent.seen() for parent in loaded.values()]
+    now = [checkpoint.marks(context.data[split][0]) for split in ("train", "validation")]
     checkpoint.save(
         out,
         net,
         arch,
         context.data,
-        metrics={"validation": summarize(logits, np.asarray(classes), context.data.labels)},
+        metrics={"validation": validation},
         provenance={
             "method": method.name,
             "options": options.model_dump(exclude=set(method.parents)),
             "seed": context.seed,
             "data": context.data.fingerprint,
-            "parents": {
-                name: checkpoint.load(folder).weights_sha256 for name, folder in parents.items()
-            },
+            "parents": {name: parent.weights_sha256 for name, parent in loaded.items()},
             "versions": hardware.versions(("edgecls", *method.packages)),
         },
         curves=curves,
         edits=edits,
+        temperature=temperature,
+        seen=np.concatenate([*before, *now]),
     )
+    sheet.write(out, context.data, options, context.seed)

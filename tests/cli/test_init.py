@@ -36,7 +36,7 @@ def test_every_key_of_the_schema_stands_in_it():
             section = header[1]
         elif key := re.match(r"(?:# )?(\w+) = ", line):
             found.append((section, key[1]))
-    models = {"method", "arch", "epochs", "teacher", "model", "macs_ratio"}
+    models = {"method", "arch", "epochs", "augment", "teacher", "model", "macs_ratio"}
     found = [(s, name) for s, name in found if not (s == "" and name in models)]
     assert found == [(s, name) for s, name in keys(Recipe) if not s and name != "models"] + [
         (s, name) for s, name in keys(Recipe) if s

@@ -12,7 +12,7 @@ from edgecls.cli import COMMANDS
 WRONG = [
     # command line, what stands on stderr
     ("exprot", "did you mean 'export'"),
-    ("zzz", "valid: bench, distill"),
+    ("zzz", "valid: bench, data, distill"),
     ("--nonsense", "No such option"),
     ("export", "Missing argument"),
     ("export {checkpoint}", "Missing option '--target'"),

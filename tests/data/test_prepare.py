@@ -45,7 +45,11 @@ def test_the_arrays_are_the_tensors_of_the_files_that_are_listed(folder, small, 
 def test_the_folder_holds_nothing_else_and_the_arrays_are_mapped_read_only(folder, small, tmp_path):
     data = _prepare(folder({"a": 9, "b": 9}), tmp_path / "out", small)
     names = {f"{split}{kind}.npy" for split in SPLITS for kind in ("", "_classes")}
-    assert {p.name for p in (tmp_path / "out").iterdir()} == names | {"data.json", "golden"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == names | {
+        "data.json",
+        "golden",
+        "contact.jpg",
+    }
     images = data["train"][0]
     assert isinstance(images, np.memmap)
     assert not images.flags.writeable

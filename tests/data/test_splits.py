@@ -124,11 +124,11 @@ def test_given_splits_are_kept():
     ("given", "expected"),
     [
         (("train",), (65, 15, 20)),
-        (("train", "test"), (81, 19, 7)),
-        (("train", "validation"), (76, 7, 24)),
+        (("train", "test"), (85, 15, 7)),
+        (("train", "validation"), (80, 7, 20)),
     ],
 )
-def test_missing_splits_are_drawn_from_train_in_proportion(given, expected):
+def test_missing_splits_are_drawn_from_train_by_their_share(given, expected):
     items = _items({"a": 100, "b": 100}, "train")
     for split in given[1:]:
         items += _items({"a": 7, "b": 7}, split, 1000 * NAMES.index(split))

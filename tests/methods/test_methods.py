@@ -13,11 +13,11 @@ from edgecls.errors import UsageError
 from edgecls.models import checkpoint
 from edgecls.recipe import validated
 
-NEEDED = {"train": {}, "distill": {"teacher": "t"}, "prune": {"model": "m"}}
+NEEDED = {"train": {}, "finetune": {}, "distill": {"teacher": "t"}, "prune": {"model": "m"}}
 
 
 def test_a_file_is_a_method():
-    assert methods.names() == ["distill", "prune", "train"]
+    assert methods.names() == ["distill", "finetune", "prune", "train"]
     for name in methods.names():
         assert methods.get(name).name == name and methods.get(name).summary
 
@@ -39,7 +39,7 @@ def test_an_unknown_method_is_refused():
         ({"lr": 0}, "models.x.lr is 0", "greater than 0"),
         ({"lr": float("nan")}, "models.x.lr is nan", "finite"),
         ({"lr": float("inf")}, "models.x.lr is inf", "finite"),
-        ({"augment": "heavy"}, "models.x.augment is 'heavy'", "'none', 'light' or 'standard'"),
+        ({"augment": "heavy"}, "models.x.augment is 'heavy'", "'standard' or 'strong'"),
         ({"warmup": 1}, "models.x.warmup is 1", "less than 1"),
     ],
 )

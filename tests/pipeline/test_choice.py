@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgecls.data.sniff import Traits
@@ -17,6 +19,17 @@ def traits(height: int, width: int, grayscale: bool = False, images: int = 1800)
 
 
 DIGITS = traits(8, 8, grayscale=True)
+PHOTOGRAPHS = traits(3000, 4000)
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path, monkeypatch) -> Path:
+    """Where torch keeps its weights: empty, and nothing is downloaded to make a plan."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delattr("torch.hub.download_url_to_file")
+    folder: Path = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_tiny_grayscale_images_get_a_small_gray_input_and_small_nets():
@@ -121,3 +134,41 @@ def test_every_decision_has_its_reason():
     assert any("resnet20" in reason and "resnet8" in reason for reason in reasons)
     assert any("epochs" in reason for reason in reasons)
     assert any("augmentation 'light'" in reason for reason in reasons)
+
+
+def test_without_weights_at_hand_the_teacher_learns_anew_and_the_plan_says_what_would_be_better(
+    hub,
+):
+    choice = choose(PHOTOGRAPHS, DataSection(), {})
+    assert choice.models["teacher"]["method"] == "train"
+    (advice,) = [reason for reason in choice.reasons if "pretrained" in reason]
+    assert "resnet18-f37072fd.pth from https://download.pytorch.org/models/" in advice
+    assert str(hub) in advice and "models.teacher.method to finetune" in advice
+
+
+def test_weights_at_hand_are_where_the_teacher_begins(hub):
+    fresh = choose(PHOTOGRAPHS, DataSection(), {}).models["teacher"]
+    (hub / "resnet18-f37072fd.pth").touch()
+    choice = choose(PHOTOGRAPHS, DataSection(), {})
+    teacher = choice.models["teacher"]
+    assert (teacher["method"], teacher["arch"]) == ("finetune", "resnet18")
+    assert teacher["weights"] == "DEFAULT" and 0 < teacher["epochs"] < fresh["epochs"]
+    assert "the teacher begins with pretrained weights: DEFAULT" in choice.reasons
+    assert [net.method.name for net in resolve(choice.models)] == ["finetune", "distill", "prune"]
+
+
+def test_weights_are_those_of_the_net_that_the_recipe_names(hub):
+    (hub / "resnet18-f37072fd.pth").touch()
+    for arch in ("resnet34", "resnet8"):  # not here; not published at all
+        table = {"teacher": {"arch": arch}}
+        assert choose(PHOTOGRAPHS, DataSection(), table).models["teacher"]["method"] == "train"
+    (hub / "resnet34-b627a593.pth").touch()
+    table = {"teacher": {"arch": "resnet34"}}
+    assert choose(PHOTOGRAPHS, DataSection(), table).models["teacher"]["method"] == "finetune"
+
+
+def test_small_images_have_no_use_for_weights_of_photographs(hub):
+    (hub / "resnet18-f37072fd.pth").touch()
+    choice = choose(DIGITS, DataSection(), {})
+    assert choice.models["teacher"]["method"] == "train"
+    assert not any("pretrained" in reason for reason in choice.reasons)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from edgecls.core import Dataset
+from edgecls.device.preprocess import Preprocess
 from edgecls.train import losses
+from edgecls.train.options import FitOptions
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, 3.0, 0.3]])
 CLASSES = torch.tensor([0, 2])
@@ -52,3 +55,50 @@ def test_a_student_that_answers_like_its_teacher_has_nothing_to_learn():
     teacher = torch.nn.Linear(2, 3)
     loss = losses.distillation(teacher, 4.0, 1.0, losses.cross_entropy(0.0))
     assert loss(teacher(IMAGES), CLASSES, IMAGES).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_cross_entropy_takes_shares_of_classes():
+    shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.5, 0.5]])
+    target = shares.numpy() * 0.9 + 0.1 / 3
+    expected = -(target * log_softmax(LOGITS.numpy())).sum(axis=1).mean()
+    found = losses.cross_entropy(0.1)(LOGITS, shares, IMAGES).item()
+    assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_shares_of_one_class_are_that_class():
+    loss = losses.cross_entropy(0.1)
+    whole = torch.nn.functional.one_hot(CLASSES, 3).float()
+    assert loss(LOGITS, whole, IMAGES).item() == pytest.approx(loss(LOGITS, CLASSES, IMAGES).item())
+
+
+def test_weights_of_classes_count_images():
+    weights = torch.tensor([1.0, 5.0, 3.0])
+    each = -log_softmax(LOGITS.numpy())[[0, 1], CLASSES.numpy()]
+    expected = (1.0 * each[0] + 3.0 * each[1]) / 4
+    found = losses.cross_entropy(0.0, weights)(LOGITS, CLASSES, IMAGES).item()
+    assert found == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_balanced_weights_even_out_the_classes():
+    classes = np.array([0] * 6 + [1] * 3 + [2])
+    weights = losses.balanced(classes, 3)
+    assert torch.allclose(weights * torch.tensor([6.0, 3.0, 1.0]), torch.tensor(10 / 3))
+    assert weights[classes].mean().item() == pytest.approx(1)
+    assert weights.dtype == torch.float32
+
+
+def test_a_class_without_images_has_a_finite_weight():
+    weights = losses.balanced(np.array([0, 0, 2]), 4)
+    assert torch.isfinite(weights).all() and weights[[0, 2]].tolist() == [0.75, 1.5]
+
+
+@pytest.mark.parametrize(("chosen", "weights"), [("none", (1, 1, 1)), ("balanced", (0.5, 1, 2))])
+def test_the_loss_on_labels_is_what_the_options_ask_for(chosen, weights):
+    classes = np.array([0, 0, 0, 0, 1, 1, 2])
+    data = Dataset(("a", "b", "c"), Preprocess((2, 2)), {"train": (np.empty(7), classes)}, "")
+    loss = losses.hard(FitOptions(label_smoothing=0, class_weights=chosen), data)
+    each = -log_softmax(LOGITS.numpy())[[0, 1], CLASSES.numpy()]
+    expected = np.average(each, weights=[weights[c] for c in CLASSES.tolist()])
+    assert loss(LOGITS, CLASSES, IMAGES).item() == pytest.approx(expected, rel=1e-6)
+    smooth = losses.hard(FitOptions(label_smoothing=0.1), data)
+    assert smooth(LOGITS, CLASSES, IMAGES).item() == pytest.approx(smoothed(0.1), rel=1e-6)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgecls.device.stats import wilson
-from edgecls.train.metrics import confusion, summarize
+from edgecls.train.calibration import calibration
+from edgecls.train.metrics import confusion, summarize, top_k
 
 # true class, predicted class
 PAIRS = [(0, 0), (0, 0), (0, 1), (1, 1), (1, 1), (1, 1), (2, 0), (2, 1)]
@@ -58,3 +59,31 @@ def test_it_agrees_with_scikit_learn():
 
 def test_it_is_plain_json():
     assert json.loads(json.dumps(summarize(LOGITS, CLASSES, LABELS)))["num_images"] == 8
+
+
+def test_top_5_agrees_with_scikit_learn_and_is_left_out_where_it_says_nothing():
+    from sklearn.metrics import top_k_accuracy_score
+
+    rng = np.random.default_rng(0)
+    classes, logits = rng.integers(0, 9, 300), rng.normal(size=(300, 9)).astype(np.float32)
+    found = summarize(logits, classes, "abcdefghi")
+    assert found["top5"] == top_k_accuracy_score(classes, logits, k=5)
+    assert top_k(logits, classes, 1) == found["top1"]
+    assert "top5" in summarize(logits[:, :6], classes % 6, "abcdef")
+    assert "top5" not in summarize(logits[:, :5], classes % 5, "abcde")
+
+
+def test_the_calibration_is_that_of_the_temperature():
+    for temperature in (1.0, 2.0):
+        found, sure = (
+            summarize(LOGITS, CLASSES, LABELS, temperature),
+            calibration(LOGITS, CLASSES, temperature),
+        )
+        for name in ("ece", "mce", "brier", "nll"):
+            assert found[name] == getattr(sure, name)
+    assert summarize(LOGITS, CLASSES, LABELS)["nll"] != found["nll"]
+
+
+def test_no_images_have_figures_all_the_same():
+    found = summarize(np.zeros((0, 6), np.float32), np.zeros(0, np.int64), "abcdef")
+    assert (found["top1"], found["top5"], found["num_images"]) == (0.0, 0.0, 0)

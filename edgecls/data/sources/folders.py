@@ -1,4 +1,4 @@
-"""What the user's folder holds: its classes, its splits where it gives them, and its files.
+"""A folder with one folder a class: its classes, its splits where it gives them, and its files.
 
 Two layouts: ``root/<class>/**`` (the tool draws the splits) and
 ``root/{train,val|valid|validation,test}/<class>/**`` (they are given; only train is required).
@@ -8,10 +8,11 @@ Nothing is opened here: whether a file is an image is found when it is decoded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from edgecls.data.listing import SPLITS, Listing, Skipped, natural_key, printable, some
+from edgecls.data.sources.packed import UNDERSTOOD
 from edgecls.data.walk import ClassFolder, is_hidden, walk
 from edgecls.device.classify import label_of
 from edgecls.errors import DataError
@@ -61,7 +62,7 @@ def _children(folder: Path) -> tuple[list[str], list[str]]:
     except NotADirectoryError as error:
         raise DataError(
             f"{shown} is a file, not a folder of images",
-            "give the folder that holds the class folders; unpack an archive first",
+            f"unpack it first, if it is an archive; understood are: {UNDERSTOOD}",
         ) from error
     except OSError as error:
         raise DataError(
@@ -112,10 +113,26 @@ def _check_classes(
     if not labels:
         where = "in it" if not splits else "in " + " and ".join(sorted(splits, key=SPLITS.index))
         what = f"{len(loose)} files lie directly {where}" if loose else "it is empty"
-        raise DataError(f"{shown} has no class folders: {what}", f"make {layout}")
-    by_split = {
-        split: {folder.label for folder in folders if folder.split == split} for split in splits
-    }
+        raise DataError(
+            f"{shown} has no class folders: {what}", f"make {layout}; understood are: {UNDERSTOOD}"
+        )
+    check_same_classes(
+        shown,
+        {split: {folder.label for folder in folders if folder.split == split} for split in splits},
+    )
+    if len(labels) < 2:
+        only = root / folders[0].path
+        inside = _children(only)[0] if folders[0].split is None else []
+        hint = f"; if {printable(str(only))} holds the classes, give that folder" if inside else ""
+        raise DataError(
+            f"{shown} has only one class, {labels[0]!r}: a classifier needs two",
+            f"make {layout}{hint}",
+        )
+
+
+def check_same_classes(shown: str, by_split: Mapping[str, Set[str]]) -> None:
+    """Raises DataError where a class is in one of the given splits and not in another."""
+    labels = sorted({label for found in by_split.values() for label in found}, key=natural_key)
     lacks = [
         f"{split} lacks {some(label for label in labels if label not in by_split[split])}"
         for split in SPLITS
@@ -124,15 +141,7 @@ def _check_classes(
     if lacks:
         raise DataError(
             f"the splits of {shown} do not have the same classes: {'; '.join(lacks)}",
-            "give every split a folder for every class, or remove the classes that lack one",
-        )
-    if len(labels) < 2:
-        only = root / folders[0].path
-        inside = _children(only)[0] if folders[0].split is None else []
-        hint = f"; if {printable(str(only))} holds the classes, give that folder" if inside else ""
-        raise DataError(
-            f"{shown} has only one class, {labels[0]!r}: a classifier needs two",
-            f"make {layout}{hint}",
+            "give every split images of every class, or remove the classes that lack some",
         )
 
 

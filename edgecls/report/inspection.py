@@ -1,0 +1,123 @@
+"""The page of ``edgecls data inspect``: one file that needs no network and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from string import Template
+
+from edgecls import __version__
+from edgecls.data.contact import Sheet
+from edgecls.data.copies import Duplicate
+from edgecls.data.inspection import Inspection, Sizes
+from edgecls.data.listing import Skipped
+from edgecls.report.contact import contact
+from edgecls.report.markup import Html, column, el, escape, foreign, join, number_cell, table
+
+# The rest is in the JSON: a longer list would make the page too heavy to open.
+MAX_FILES = 2000
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none';"
+    " form-action 'none'"
+)
+
+
+def page(found: Inspection, sheet: Sheet) -> str:
+    """The whole HTML document."""
+    assets = resources.files("edgecls.report") / "assets"
+    parts = [
+        _section("Contact sheet", contact(sheet.jpeg, sheet.to_json())),
+        _section("Images of every class", _classes(found)),
+        _section("Kinds", _kinds(found)),
+        _section("Corrupt files", _files(found.corrupt)),
+        _section("Left out", _files(found.skipped)),
+        _section("Copies across splits", _pairs(found.across)),
+        _section("Copies within a split", _pairs(found.within)),
+        _section("Same pixels, other label", _pairs(found.contradictions)),
+    ]
+    return Template((assets / "inspection.html").read_text(encoding="utf-8")).substitute(
+        policy=escape(_POLICY),
+        version=escape(__version__),
+        name=escape(found.source),
+        summary=el("p", summary(found)),
+        style=(assets / "report.css").read_text(encoding="utf-8"),
+        sections=join(parts),
+    )
+
+
+def summary(found: Inspection) -> str:
+    """One sentence."""
+    ratio = "a class is empty" if found.imbalance is None else f"{found.imbalance:.1f} to 1"
+    return (
+        f"{found.num_images:,} of {found.num_files:,} files are images that can be used, in "
+        f"{len(found.labels):,} classes; largest to smallest class: {ratio}."
+    )
+
+
+def facts(found: Inspection) -> list[tuple[str, str]]:
+    """What is one figure each: name and text."""
+    return [
+        ("Width", _range(found.widths)),
+        ("Height", _range(found.heights)),
+        ("Formats", _tally(found.formats)),
+        ("Modes", _tally(found.modes)),
+        ("Turned by EXIF", f"{found.num_exif_rotated:,}"),
+        ("Animated (first frame used)", f"{found.num_animated:,}"),
+        ("Corrupt", f"{len(found.corrupt):,}"),
+        ("Left out", f"{len(found.skipped):,}"),
+        ("Copies within a split", f"{len(found.within):,}"),
+        ("Copies across splits", f"{len(found.across):,}"),
+        ("Same pixels, other label", f"{len(found.contradictions):,}"),
+    ]
+
+
+def _section(title: str, content: Html) -> Html:
+    return el("section", el("h2", title), content)
+
+
+def _classes(found: Inspection) -> Html:
+    head = [column("Class"), *(column(split, "number") for split in found.counts)]
+    lines = []
+    for label in found.labels:
+        counts = [split[label] for split in found.counts.values()]
+        cells = [number_cell(f"{count:,}", count) for count in [*counts, sum(counts)]]
+        lines.append(el("tr", el("th", foreign(label), scope="row"), *cells))
+    return table(
+        [*head, column("Sum", "number")], lines, "Images that can be used", "plain compact"
+    )
+
+
+def _kinds(found: Inspection) -> Html:
+    lines = [el("tr", el("th", name, scope="row"), el("td", text)) for name, text in facts(found)]
+    return table([column("What"), column("Found")], lines, "Stored images", "plain compact")
+
+
+def _files(rows: Sequence[Skipped]) -> Html:
+    return _list([(row.file, row.reason) for row in rows], "Reason", code=False)
+
+
+def _pairs(rows: Sequence[Duplicate]) -> Html:
+    return _list([(row.file, row.same_as) for row in rows], "Same as", code=True)
+
+
+def _list(rows: Sequence[tuple[str, str]], head: str, code: bool) -> Html:
+    if not rows:
+        return el("p", "None.", class_="muted")
+    lines = []
+    for file, text in rows[:MAX_FILES]:
+        shown = el("code", foreign(text)) if code else foreign(text)
+        lines.append(el("tr", el("td", el("code", foreign(file))), el("td", shown)))
+    caption = f"{len(rows):,} files"
+    if len(rows) > MAX_FILES:
+        caption += f", of which the first {MAX_FILES:,} are listed"
+    return table([column("File"), column(head)], lines, caption, "plain compact files")
+
+
+def _range(sizes: Sizes | None) -> str:
+    if sizes is None:
+        return "unknown"
+    return f"{sizes.min:,} to {sizes.max:,} pixels, median {sizes.median:,}"
+
+
+def _tally(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"

@@ -1,0 +1,108 @@
+"""``edgecls data inspect`` and the other sources of ``--data``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+def test_inspect_shows_a_table_and_writes_a_page(edgecls, digit_images, tmp_path):
+    ended = edgecls("data", "inspect", digit_images, "--out", tmp_path / "seen")
+    assert ended.status == 0, ended.err
+    assert "120 of 120 files are images that can be used, in 10 classes" in ended.out
+    assert ended.out.splitlines()[-1] == f"page: {tmp_path / 'seen' / 'inspection.html'}"
+    text = (tmp_path / "seen/inspection.html").read_text()
+    assert "data:image/jpeg;base64," in text
+    figures = json.loads((tmp_path / "seen/inspection.json").read_text())
+    assert figures["counts"] == {"images": {str(n): 12 for n in range(10)}}
+
+
+def test_names_from_outside_stay_on_their_line(edgecls, digit_images, tmp_path):
+    root = shutil.copytree(digit_images, tmp_path / "images")
+    (root / "3" / "a\nleft out: \x1b[2J\u202e.png").write_bytes(b"")
+    ended = edgecls("data", "inspect", root)
+    line = "left out: 3/a\\nleft out: \\x1b[2J\\u202e.png: empty file"
+    assert line in ended.out.splitlines()
+
+
+def test_inspect_prints_json_alone(edgecls, digit_images):
+    ended = edgecls("data", "inspect", digit_images, "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["num_images"] == 120
+
+
+def test_inspect_takes_an_archive_and_a_table(edgecls, digit_images, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "digits"), "gztar", digit_images)
+    table = tmp_path / "cwd/table.csv"
+    shutil.copytree(digit_images, tmp_path / "cwd/images")
+    files = sorted((tmp_path / "cwd/images").rglob("*.png"))
+    lines = [f"{file.relative_to(table.parent)},{file.parent.name}" for file in files]
+    table.write_text("path,label\n" + "\n".join(lines))
+    for source in (archive, table):
+        ended = edgecls("data", "inspect", source, "--json")
+        assert ended.status == 0, ended.err
+        assert json.loads(ended.out)["num_images"] == 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["no/such"], 2, "is not there"),
+        (["torchvision:cifar11"], 2, "did you mean 'cifar10'"),
+        (["{file}"], 2, "is a file, not a folder"),
+        (["{images}", "--out", "{images}/seen"], 2, "lies inside the images' folder"),
+        (["{empty}"], 1, "no class folders"),
+        (["{archive}"], 1, "cannot be unpacked"),
+        (["{table}"], 1, "no column 'path'"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_what_is_asked_wrongly_ends_with_a_sentence(
+    edgecls, digit_images, tmp_path, arguments, status, text
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "x.tar.gz").write_text("mine")
+    (tmp_path / "x.csv").write_text("mine")
+    names = {
+        "images": digit_images,
+        "empty": tmp_path / "empty",
+        "file": tmp_path / "file",
+        "archive": tmp_path / "x.tar.gz",
+        "table": tmp_path / "x.csv",
+    }
+    ended = edgecls("data", "inspect", *(word.format(**names) for word in arguments))
+    assert (ended.status, ended.out) == (status, "")
+    assert text in ended.err and "Traceback" not in ended.err
+    if status == 1 and "class folders" in text:
+        assert "manifest.csv" in ended.err and "CIFAR-10" in ended.err
+
+
+def test_a_download_without_a_network_says_where_files_go(edgecls, monkeypatch, tmp_path):
+    from edgecls.data.sources import torchvision
+
+    def fetch(class_name, folder):
+        raise OSError("no network")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(torchvision, "_fetch", fetch)
+    ended = edgecls("data", "inspect", "torchvision:cifar10")
+    assert ended.status == 1
+    assert "cannot be downloaded: no network" in ended.err
+    assert (
+        f"put cifar-10-python.tar.gz into {tmp_path}/cache/edgecls/torchvision/cifar10" in ended.err
+    )
+
+
+def test_a_training_takes_what_was_packed(edgecls, digit_images, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "digits"), "gztar", digit_images)
+    command = ("train", "--data", archive, "--arch", "lenet5", "--epochs", 1)
+    quick = ("--set", "threads=1", "--set", "data.cache_gb=0.0001")
+    ended = edgecls(*command, *quick, "--out", "net")
+    assert ended.status == 0, ended.err
+    assert "unpacking the images" in ended.err
+    again = edgecls(*command, *quick, "--out", "net2")
+    assert again.status == 0, again.err
+    assert "unpacking the images" not in again.err
