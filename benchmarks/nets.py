@@ -1,0 +1,69 @@
+"""Train every net of ``recipes/`` on the CIFAR-10 images, one after the other, resumably.
+
+The next parts of the work begin with these nets, and the figures of ``results/nets.json`` are
+theirs. What is finished is not trained again, and what was killed goes on with its last epoch.
+
+    python benchmarks/nets.py --data CIFAR_FOLDER --out FOLDER [NAME …]
+
+Choices are made on validation; the test split is scored once, by `edgecls run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from edgecls import hardware
+
+RECIPES = Path(__file__).parent / "recipes"
+# Those that others learn from come first.
+ORDER = ("cifar-fast", "cifar-resnet8", "cifar-resnet8-taught", "cifar-resnet20")
+
+
+def names() -> list[str]:
+    """All recipes, in the order in which they are trained."""
+    found = sorted(path.stem for path in RECIPES.glob("cifar-*.toml"))
+    return [name for name in ORDER if name in found] + [n for n in found if n not in ORDER]
+
+
+def train(name: str, data: Path, out: Path, more: list[str]) -> Path:
+    """Run a recipe; the folder of its run."""
+    command = [sys.executable, "-m", "edgecls", "run", str(RECIPES / f"{name}.toml")]
+    command += ["--data", str(data), "--out", str(out / name), *more]
+    subprocess.run(command, check=True)
+    return out / name
+
+
+def figures(run: Path) -> dict[str, Any]:
+    """What the run says of its shipped model and the trainings before it."""
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    lines = (run / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    shipped = next(row for row in rows if row["model"] == info["shipped"])
+    stages = info["stages"]
+    minutes = {s["name"]: round(s["seconds"] / 60, 1) for s in stages if s["seconds"] > 60}
+    kept = ("model", "num_params", "macs", "val_top1", "top1", "top1_low", "top1_high")
+    return {**{key: shipped[key] for key in kept}, "minutes": minutes}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("names", nargs="*", choices=[[], *names()])
+    given = parser.parse_args()
+    more = [word for setting in given.set for word in ("--set", setting)]
+    found = {}
+    for name in given.names or names():
+        found[name] = figures(train(name, given.data, given.out, more))
+        print(json.dumps({name: found[name]}), flush=True)
+    print(json.dumps({**found, "machine": hardware.environment()}))
+
+
+if __name__ == "__main__":
+    main()
