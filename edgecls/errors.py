@@ -54,9 +54,13 @@ class MissingDependency(EdgeclsError):
         super().__init__(f"{package} is not installed", f'pip install "edgecls[{extra}]"')
 
 
+MANY = 100  # names: of more, only the near ones are listed
+
+
 def unknown_name(kind: str, name: str, valid: Iterable[str]) -> UsageError:
     """The error for `name`, which is none of the `valid` ones: lists them, nearest first."""
     names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=10, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UsageError(f"unknown {kind}: {name!r}", f"{hint}valid: {', '.join(names)}")
+    listed = names if len(names) <= MANY else [*near, f"… ({len(names):,} in all)"]
+    return UsageError(f"unknown {kind}: {name!r}", f"{hint}valid: {', '.join(listed)}")

@@ -117,11 +117,14 @@ def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tupl
     """(cause, fix) of one of pydantic's errors."""
     path = [str(part) for part in detail["loc"] if part != "[key]"]
     dotted = ".".join([where, *path] if where else path)
+    field = kind.model_fields.get(path[0]) if len(path) == 1 else None
+    about = field.description if field else None
     if detail["type"] == "missing":
-        about = kind.model_fields[path[-1]].description if len(path) == 1 else None
         return f"{dotted} is missing", f"set it: {about}" if about else "set it"
     if detail["type"] != "extra_forbidden":
         message = str(detail["msg"]).removeprefix("Input ").removeprefix("String ")
+        if detail["type"] == "string_pattern_mismatch" and about:
+            message += f" ({about})"
         return f"{dotted} is {reprlib.repr(detail['input'])}", f"{dotted} {message}"
     valid = sorted(_fields_at(kind, path[:-1]))
     near = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0.5)

@@ -45,6 +45,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(tables, cause, hint):
         ({"threads": 10**9}, "threads is 1000000000", "less than or equal to"),
         ({"name": "../up"}, "name is '../up'", "should match pattern"),
         ({"name": ""}, "name is ''", "should match pattern"),
+        ({"device": "gpu"}, "device is 'gpu'", "auto, cpu, cuda, cuda:1 or mps"),
         ({"data": 5}, "data is 5", "valid dictionary"),
         ({"data": {"path": 5}}, "data.path is 5", "valid string"),
         ({"data": {"size": 4}}, "data.size is 4", "greater than or equal to 8"),

@@ -15,6 +15,20 @@ from edgecls.recipe import load, parse, put
 from edgecls.world import world
 
 
+def summary(folder: Path) -> str:
+    """What a checkpoint is worth, in a line."""
+    from edgecls.models import checkpoint
+
+    found = checkpoint.load(folder)
+    scores = found.metrics["validation"]
+    low, high = (f"{100 * scores[f'top1_{end}']:.1f}" for end in ("low", "high"))
+    return (
+        f"{found.arch}: {100 * scores['top1']:.2f} % right on {scores['num_images']:,} images of "
+        f"validation (95 % interval {low}–{high}), {found.num_params:,} parameters, "
+        f"{found.macs / 1e6:.1f} M MACs"
+    )
+
+
 def command(name: str) -> click.Command:
     """The command of a method."""
     method = methods.get(name)
@@ -42,6 +56,7 @@ def command(name: str) -> click.Command:
         options = {key: value for key, value in given.items() if value is not None}
         written = apply_method(name, options, parse(tables), out, display(), force)
         if world().is_first:
+            click.echo(summary(written))
             click.echo(f"checkpoint: {written}")
 
     body.__doc__ = method.summary

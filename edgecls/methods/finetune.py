@@ -33,6 +33,7 @@ class FinetuneOptions(FitOptions):
     freeze: str = Field(
         "none",
         pattern=r"^(none|backbone|\d+)$",
+        coerce_numbers_to_str=True,  # a recipe's freeze = 4
         description="what never learns: none, backbone (all but the head), or a number of the "
         "first groups of layers, of at most 12",
     )
@@ -96,9 +97,11 @@ class Finetune:
         return options.arch
 
     def plan(self, parents: Mapping[str, str], options: FinetuneOptions, work: Workload) -> float:
-        """An upper bound: what is frozen needs no gradients."""
+        """An upper bound: what is frozen needs no gradients. Raises UsageError for no weights."""
+        from edgecls.models import weights
         from edgecls.train import estimate
 
+        weights.check(options.arch, options.weights)
         return estimate.training_seconds(options.arch, options, work)
 
 

@@ -39,7 +39,11 @@ def matching(pattern: str | None, with_timm: bool) -> list[str]:
     if pattern is None:
         return names
     glob = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-    found = fnmatch.filter(names, glob)
+    found = [
+        name
+        for name in names
+        if any(fnmatch.fnmatch(part, glob) for part in (name, name.removeprefix(zoo.TIMM)))
+    ]
     if not found:
         raise unknown_name("net", pattern, names)
     return found

@@ -125,7 +125,10 @@ def load(folder: Path) -> Checkpoint:
             "give a folder such as runs/demo/models/student, or make one with: edgecls train",
         ) from error
     except (OSError, ValueError) as error:
-        raise EdgeclsError(f"{folder / JSON} cannot be read: {error}") from error
+        raise EdgeclsError(
+            f"{folder / JSON} cannot be read: {error}",
+            "copy the checkpoint again, or train it again",
+        ) from error
     if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
         raise EdgeclsError(f"{folder / JSON} is not of format {FORMAT}", "train it again")
     try:
@@ -139,7 +142,10 @@ def load(folder: Path) -> Checkpoint:
     except (KeyError, TypeError) as error:
         raise EdgeclsError(f"{folder / JSON} is damaged: {error}", "train it again") from error
     except OSError as error:
-        raise EdgeclsError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
+        raise EdgeclsError(
+            f"{folder / WEIGHTS} cannot be read: {error.strerror}",
+            "copy the checkpoint again, or train it again",
+        ) from error
     return checkpoint
 
 

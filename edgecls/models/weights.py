@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +57,18 @@ class Weights:
     source: str
 
 
+def check(arch: str, weights: str) -> None:
+    """Raises UsageError for what `read` could never find, before anything long begins."""
+    if not Path(weights).exists():
+        _check_is_no_path(weights)
+        published_for(arch, weights)
+
+
+def _check_is_no_path(weights: str) -> None:
+    if Path(weights).suffix in SUFFIXES or "/" in weights:
+        raise UsageError(f"the weights {weights} are not there", "check the path")
+
+
 def read(arch: str, weights: str) -> Weights:
     """weights: DEFAULT or another of torchvision's names, a file, or a checkpoint's folder.
 
@@ -69,8 +82,7 @@ def read(arch: str, weights: str) -> Weights:
         published = known.get(path.name)
         normalisation = published.normalisation if published else IMAGENET
         return Weights(_tensors(path), normalisation, f"{path.name} ({sha256(str(path))[:12]})")
-    if path.suffix in SUFFIXES or "/" in weights:
-        raise UsageError(f"the weights {weights} are not there", "check the path")
+    _check_is_no_path(weights)
     found = published_for(arch, weights)
     _fetch(found)
     return Weights(_tensors(found.file), found.normalisation, f"{found.name} ({found.file.name})")
@@ -160,17 +172,20 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    # What torch raises for anything but tensors; to load a pickle is torch's alone.
+    # What torch raises for anything but tensors; to load a pickle is torch's alone. Its reader
+    # stumbles over bytes that are no pickle with whatever their first opcode leads to.
     refused: type[Exception] = torch.serialization.pickle.UnpicklingError  # type: ignore[attr-defined]
+    stumbled = (LookupError, AssertionError, AttributeError, TypeError, ValueError, struct.error)
     try:
         found: Any
         if path.suffix == ".safetensors":
             found = load_file(path)
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (refused, SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (refused, SafetensorError, RuntimeError, EOFError, OSError, *stumbled) as error:
+        reason = "it is damaged, or of another kind" if isinstance(error, stumbled) else str(error)
         raise EdgeclsError(
-            f"{path} holds no plain tensors: {str(error).partition(chr(10))[0]}",
+            f"{path} holds no plain tensors: {reason.partition(chr(10))[0]}",
             "give a .safetensors file, or a .pth file of a state_dict alone",
         ) from error
     return _unwrapped(found, path)

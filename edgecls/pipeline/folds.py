@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecls.core import Classes
+from edgecls.device.stats import wilson
 from edgecls.errors import UsageError
 from edgecls.evaluation import Folds, Trained
 from edgecls.pipeline.parts import Maker, Part, Pool, Rows, answers
@@ -67,7 +68,8 @@ def summary(found: Sequence[Trained]) -> Folds:
     """Mean and standard deviation of the folds' top-1, and the interval of the mean.
 
     The folds share most of their training images, so their spread alone would promise too much:
-    the variance is that of Nadeau & Bengio (Machine Learning 52, 2003), s² (1/k + 1/(k - 1)).
+    the variance is that of Nadeau & Bengio (Machine Learning 52, 2003), s² (1/k + 1/(k - 1)). Nor
+    is it narrower than the number of images admits (Wilson's): few folds may agree by chance.
     """
     from scipy.stats import t
 
@@ -75,7 +77,11 @@ def summary(found: Sequence[Trained]) -> Folds:
     count = len(tops)
     mean, std = float(tops.mean()), float(tops.std(ddof=1))
     half = float(t.ppf(0.975, count - 1)) * std * math.sqrt(1 / count + 1 / (count - 1))
-    return Folds(tuple(found), mean, std, max(0.0, mean - half), min(1.0, mean + half))
+    images = sum(each.num_images for each in found)
+    low, high = wilson(round(sum(each.top1 * each.num_images for each in found)), images)
+    return Folds(
+        tuple(found), mean, std, max(0.0, min(low, mean - half)), min(1.0, max(high, mean + half))
+    )
 
 
 def _check_sizes(pool: Pool, classes: Classes, marked: NDArray[np.uint64], count: int) -> None:

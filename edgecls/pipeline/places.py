@@ -24,6 +24,8 @@ def check(data: str, out: Path) -> None:
 
     data: a recipe's ``data.path``.
     """
+    if not data.strip():
+        raise UsageError("the images' folder is the empty text", "name a folder with --data")
     if data == DIGITS or is_source(data):
         return
     images = Path(data)

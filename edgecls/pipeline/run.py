@@ -61,7 +61,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
     """Do the whole job. command: what the report names as the way to reproduce it.
 
     Raises BusyError where another process works in `out`, and UsageError where `out` holds
-    something else than a run of this recipe and `force` is not given.
+    something else than a run, or the run of another recipe and `force` is not given.
     """
     begin = datetime.now(UTC)
     if world().size > 1:
@@ -96,10 +96,10 @@ def _claimed(out: Path, recipe: str, force: bool) -> Iterator[None]:
     """Hold `out` for one run of one recipe, given as the text of its RECIPE."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", "choose another folder with --out")
-    if not force and _is_foreign(out):
+    if _is_foreign(out):
         raise UsageError(
             f"{out} is not empty, and not the folder of a run",
-            "choose another folder with --out, or add --force",
+            "choose another folder with --out",
         )
     with lock(out / ".lock", wait=False, busy=f"another run is at work in {out}"):
         kept = out / RECIPE

@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from edgecls.core import (
     Progress,
     SilentProgress,
     Target,
+    unlogged,
 )
 from edgecls.data import SplitFractions
 from edgecls.device.meta import bundle_sha256
@@ -180,11 +181,19 @@ class Workshop:
             device=devices.resolve(self.recipe.device),
         )
 
+    def _log(self, name: str) -> Callable[[Mapping[str, float]], None]:
+        """Where a training's epochs are told: TensorBoard's files, of the first process alone."""
+        from edgecls.train.board import board
+
+        if self.recipe.tensorboard is None or not world().is_first:
+            return unlogged
+        return board(Path(self.recipe.tensorboard) / name)
+
     def model(self, net: Net, parents: Mapping[str, Entry], data: Entry, dataset: Dataset) -> Entry:
         """A checkpoint made by a method."""
 
         def build(out: Path, work: Path, progress: Progress) -> None:
-            context = self.context(dataset, work, progress)
+            context = replace(self.context(dataset, work, progress), log=self._log(net.name))
             net.method.apply(
                 {option: entry.out for option, entry in parents.items()}, net.options, context, out
             )

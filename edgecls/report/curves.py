@@ -40,6 +40,8 @@ def _augmented(run: Run) -> list[Html]:
             "Each image as it is, then as the training sees it. A wrong augmentation shows here:"
             " a mirrored letter, a subject cut off."
         )
+        if any(models[0].options.get(name) for name in ("mixup", "cutmix")):
+            text += " Images and their labels are mixed: parts of other classes belong here."
         content.append(el("h3", f"Augmented training images: {names}"))
         content.append(el("p", text, class_="muted"))
         content.append(contact(jpeg, models[0].augmented))

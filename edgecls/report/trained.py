@@ -49,8 +49,9 @@ def more_images(found: LearningCurve) -> str:
     if seen and found.gain_per_doubling < 0:
         return f"More images made it worse by {gain} for each doubling {evidence}: look at them."
     return (
-        "The curve has flattened: no difference between the last two sizes can be told from chance"
-        f" {evidence}. More images of the same kind would probably bring little."
+        f"No difference between the last two sizes can be told from chance {evidence} with"
+        f" {found.parts[-1].num_images:,} images judged: more images of the same kind would bring"
+        " little, or less than so many can show."
     )
 
 

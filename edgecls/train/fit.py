@@ -190,6 +190,9 @@ def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float
     total, count, lr = torch.zeros((), device=trainer.device), 0, 0.0
     steps = options.epochs * len(loader)
     # Few images may not fill a batch, and then bear no larger rate than theirs.
+    note = f"epoch {epoch}/{options.epochs}"
+    if state.curves:
+        note += f", validation {100 * state.curves[-1]['val_top1']:.1f} %"
     peak = options.peak_lr * min(1.0, len(loader.images) / options.batch_size)
     for index, batch in enumerate(loader.epoch(epoch)):
         step = (epoch - 1) * len(loader) + index
@@ -198,7 +201,7 @@ def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float
         total += _step(trainer, batch) * len(batch.classes)
         count += len(batch.classes)
         trainer.average.update(step + 1, steps)
-        context.progress.step(step + 1, steps, f"epoch {epoch}/{options.epochs}")
+        context.progress.step(step + 1, steps, note)
     return parallel.mean(float(total) / max(1, count), trainer.place), lr
 
 
@@ -216,15 +219,17 @@ def _step(trainer: Trainer, batch: Batch) -> Tensor:
     trainer.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros((), device=trainer.device)
     size = 2 * math.ceil(len(images) / (2 * options.accumulate))  # even, as batches are
-    pieces = zip(torch.split(images, size), torch.split(target, size), strict=True)
-    for piece, piece_target in pieces:
-        with trainer.autocast():
-            logits = trainer.forward(piece)
-            # In fp32: the logarithms of a softmax lose too much in half precision.
-            value = trainer.loss(logits.float(), piece_target, piece)
-        share = len(piece) / len(images)
-        penalty = options.l1 * _magnitude(trainer.optimizer) if options.l1 else 0.0
-        trainer.scaler.scale((value + penalty) * share).backward()  # type: ignore[no-untyped-call]
+    pieces = list(zip(torch.split(images, size), torch.split(target, size), strict=True))
+    for number, (piece, piece_target) in enumerate(pieces, 1):
+        # Processes exchange their gradients once a step, with the last part.
+        with parallel.apart(trainer.forward, number < len(pieces)):
+            with trainer.autocast():
+                logits = trainer.forward(piece)
+                # In fp32: the logarithms of a softmax lose too much in half precision.
+                value = trainer.loss(logits.float(), piece_target, piece)
+            share = len(piece) / len(images)
+            penalty = options.l1 * _magnitude(trainer.optimizer) if options.l1 else 0.0
+            trainer.scaler.scale((value + penalty) * share).backward()  # type: ignore[no-untyped-call]
         total += value.detach() * share
     if options.clip_norm:
         trainer.scaler.unscale_(trainer.optimizer)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgecls.recipe import Section
 
@@ -18,6 +18,16 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 # Peak learning rates that train most nets; SGD's is a method's own.
 LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "lion": 1e-4}
+
+# An option that is not at its default -> the option that it belongs to, and its values.
+NEEDS = {
+    "momentum": ("optimizer", ("sgd", "rmsprop")),
+    "nesterov": ("optimizer", ("sgd",)),
+    "milestones": ("schedule", ("step",)),
+    "gamma": ("schedule", ("step", "plateau")),
+    "plateau": ("schedule", ("plateau",)),
+    "ema_decay": ("averaging", ("ema",)),
+}
 
 
 class AugmentOptions(Section):
@@ -61,7 +71,7 @@ class FitOptions(AugmentOptions):
     # What SGD peaks at where `lr` is left open.
     sgd_lr: ClassVar[float] = 0.2
 
-    epochs: int = Field(20, ge=1, description="passes over the training images")
+    epochs: int = Field(20, ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(64, ge=2, multiple_of=2, description="images of a step, an even number")
     accumulate: int = Field(1, ge=1, description="parts in which a batch is computed, for memory")
     optimizer: Optimizer = "sgd"
@@ -110,6 +120,19 @@ class FitOptions(AugmentOptions):
     patience: int = Field(
         0, ge=0, description="stop after so many epochs without a better validation (0: never)"
     )
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> Self:
+        """An option that would do nothing, or would be done twice, is a mistake."""
+        for name, (other, values) in NEEDS.items():
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default and getattr(self, other) not in values:
+                raise ValueError(f"{name} has no effect: it needs {other} {' or '.join(values)}")
+        if self.milestones != sorted(self.milestones):
+            raise ValueError("milestones should rise, such as 0.5,0.75")
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling would balance the classes twice: take one")
+        return self
 
     @property
     def peak_lr(self) -> float:

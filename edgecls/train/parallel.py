@@ -7,6 +7,7 @@ on GPUs). Only the first process writes; the others wait for it, and follow what
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +42,14 @@ def wrapped(net: nn.Module, place: World, device: torch.device, thaws: bool) -> 
         return net
     ids = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(net, device_ids=ids, find_unused_parameters=thaws)
+
+
+def apart(net: nn.Module, wanted: bool) -> AbstractContextManager[None]:
+    """Where `wanted`, gradients are summed up without being averaged over the processes yet."""
+    if wanted and isinstance(net, nn.parallel.DistributedDataParallel):
+        waiting: AbstractContextManager[None] = net.no_sync()
+        return waiting
+    return nullcontext()
 
 
 def shared(value: Any, place: World) -> Any:

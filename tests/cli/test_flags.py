@@ -20,6 +20,7 @@ def asked(monkeypatch):
         "edgecls.pipeline.single.apply_method",
         lambda name, options, recipe, out, events, force: seen.append((options, recipe)) or out,
     )
+    monkeypatch.setattr("edgecls.cli.methods.summary", lambda folder: "")
     return seen
 
 

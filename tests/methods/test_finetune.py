@@ -123,10 +123,12 @@ def test_another_content_of_the_file_is_another_training(tmp_path, tiny_checkpoi
     assert "weights_sha256" not in FinetuneOptions.model_fields
 
 
-@pytest.mark.parametrize("value", ["all", "-1", "1.5", ""])
+@pytest.mark.parametrize("value", ["all", "-1", "1.5", "", -1, 1.5, True])
 def test_freeze_is_a_word_or_a_number(value):
-    with pytest.raises(UsageError, match="freeze is"):
+    with pytest.raises(UsageError, match="freeze is") as caught:
         validated(METHOD.Options, {"freeze": value}, "models.x")
+    assert value is True or "a number of the first groups" in caught.value.fix
+    assert validated(METHOD.Options, {"freeze": 4}).freeze == "4"
 
 
 @pytest.mark.parametrize(

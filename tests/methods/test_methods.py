@@ -71,10 +71,11 @@ def test_plan_is_made_without_training(tiny_data):
     archs = {"teacher": "lenet5", "model": "lenet5"}
     for name, needed in NEEDED.items():
         method = methods.get(name)
-        given = {} if name == "prune" else {"arch": "lenet5"}
+        arch = "resnet18" if name == "finetune" else "lenet5"
+        given = {} if name == "prune" else {"arch": arch}
         options = method.Options(epochs=1, **needed, **given)
         parents = {option: archs[option] for option in needed}
-        assert method.arch(parents, options) == "lenet5"
+        assert method.arch(parents, options) == arch
         assert method.plan(parents, options, work) > 0
 
 

@@ -38,6 +38,15 @@ def test_timm_is_asked_for_by_its_prefix_or_the_flag():
     assert set(catalog.matching("timm/resnet1?", False)) >= {"timm/resnet18"}
     both = catalog.matching("resnet18", True)
     assert {"resnet18", "timm/resnet18"} <= set(both)
+    assert {"resnet18", "timm/resnet18"} <= set(catalog.matching("resnet1?", True))
+
+
+def test_a_near_name_of_timm_is_told_without_all_the_others():
+    pytest.importorskip("timm")
+    with pytest.raises(UsageError, match="unknown net") as caught:
+        catalog.matching("timm/resnett18", False)
+    assert "'timm/resnet18'" in caught.value.fix and "in all" in caught.value.fix
+    assert len(caught.value.fix) < 500
 
 
 def test_all_of_timm_at_once_is_refused():

@@ -79,8 +79,9 @@ def test_tampered_weights_are_refused(save_net):
 def test_missing_weights_are_named(save_net):
     folder = save_net()
     (folder / checkpoint.WEIGHTS).unlink()
-    with pytest.raises(EdgeclsError, match=r"model\.safetensors cannot be read"):
+    with pytest.raises(EdgeclsError, match=r"model\.safetensors cannot be read") as caught:
         checkpoint.load(folder)
+    assert "again" in caught.value.fix
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": 2}', "\xff"])

@@ -9,6 +9,7 @@ import pytest
 
 from edgecls.core import Dataset
 from edgecls.device.preprocess import Preprocess
+from edgecls.device.stats import wilson
 from edgecls.errors import UsageError
 from edgecls.evaluation import Trained
 from edgecls.models.checkpoint import marks
@@ -101,8 +102,8 @@ def test_a_class_with_fewer_images_than_folds_is_named(pool):
         folds.parts(pool, all_rows(pool), 1, 0.2, seed=0)
 
 
-def fold(top1: float) -> Trained:
-    return Trained("fold", 80, 10, 10, top1, 0.0, 1.0, 0.0, 1.0)
+def fold(top1: float, num_images: int = 10_000) -> Trained:
+    return Trained("fold", 80, 10, num_images, top1, 0.0, 1.0, 0.0, 1.0)
 
 
 def test_the_interval_of_the_mean_is_that_of_nadeau_and_bengio():
@@ -110,10 +111,14 @@ def test_the_interval_of_the_mean_is_that_of_nadeau_and_bengio():
     assert found.mean == pytest.approx(0.92) and found.std == pytest.approx(0.02)
     half = 4.302653 * 0.02 * (1 / 3 + 1 / 2) ** 0.5
     assert (found.low, found.high) == pytest.approx((0.92 - half, min(1, 0.92 + half)))
-    same = summary([fold(0.5)] * 4)
-    assert (same.low, same.mean, same.high, same.std) == (0.5, 0.5, 0.5, 0.0)
     wide = summary([fold(0.0), fold(1.0)])
     assert (wide.low, wide.high) == (0.0, 1.0)
+
+
+def test_folds_that_agree_by_chance_promise_no_more_than_their_images_admit():
+    found = summary([fold(0.5, 10)] * 4)
+    assert found.std == 0.0
+    assert (found.low, found.high) == wilson(20, 40)
 
 
 @pytest.fixture

@@ -252,13 +252,14 @@ def test_a_file_is_no_folder_for_a_run(finished, tmp_path):
     assert contents(tmp_path) == {"file": b"mine"}
 
 
-def test_a_folder_with_something_else_is_left_alone(finished, tmp_path):
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_with_something_else_is_left_alone(finished, tmp_path, force):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (tmp_path / "mine" / "report.html").write_text("years of work")
     with pytest.raises(UsageError, match="is not empty, and not the folder of a run") as caught:
-        run(finished.recipe, tmp_path / "mine", "edgecls run", Silent())
-    assert "--out" in caught.value.fix and "--force" in caught.value.fix
-    assert contents(tmp_path) == {"mine/thesis.txt": b"years of work"}
+        run(finished.recipe, tmp_path / "mine", "edgecls run", Silent(), force=force)
+    assert "--out" in caught.value.fix and "--force" not in caught.value.fix
+    assert contents(tmp_path) == {"mine/report.html": b"years of work"}
 
 
 def test_a_finished_run_of_another_recipe_is_left_alone(finished, recipe):

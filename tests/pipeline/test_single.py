@@ -117,6 +117,16 @@ def test_methods_follow_each_other_by_paths(recipe, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == [".store", "cut", "student", "teacher"]
 
 
+def test_the_epochs_are_told_to_tensorboard(recipe, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    told = recipe.model_copy(update={"tensorboard": str(tmp_path / "events")})
+    single.apply_method(
+        "train", {**FIT, "arch": "lenet5"}, told, tmp_path / "net", Silent(), force=False
+    )
+    (events,) = (tmp_path / "events" / "net").iterdir()
+    assert b"val_top1" in events.read_bytes()
+
+
 def test_a_parent_of_other_data_is_refused(recipe, digit_images, tiny_checkpoint, tmp_path):
     fewer = tmp_path / "fewer"
     for label in "012":

@@ -26,7 +26,7 @@ def test_two_processes_make_one_checkpoint_and_use_it_again(tmp_path, digit_imag
     train = ("train", "--data", str(digit_images), *FLAGS)
     done = torchrun(tmp_path, *train, "--out", "net")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "checkpoint: net\n"  # one of them speaks
+    assert done.stdout.count("checkpoint: net\n") == 1  # one of them speaks
     described = json.loads((tmp_path / "net/checkpoint.json").read_text())
     assert described["metrics"]["validation"]["top1"] > 0.4
     assert {path.name for path in tmp_path.iterdir()} == {"net", ".store"}

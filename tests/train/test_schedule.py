@@ -42,7 +42,8 @@ def test_the_warm_up_is_a_line_from_the_start_to_the_peak(name):
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_rate_rises_to_its_peak_and_never_rises_again(name, steps, warmup):
-    found = factors(steps, schedule=name, warmup=warmup, milestones=[0.98])
+    falls = {"milestones": [0.98]} if name == "step" else {}
+    found = factors(steps, schedule=name, warmup=warmup, **falls)
     top = found.index(max(found))
     assert found[top] == pytest.approx(1.0)
     assert found[: top + 1] == sorted(found[: top + 1])

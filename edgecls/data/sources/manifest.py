@@ -205,6 +205,8 @@ def _split(name: str, where: str) -> str | None:
 def _check(table: str, entries: Sequence[Entry], skipped: Iterable[Skipped]) -> None:
     """Raises DataError where no classifier can be trained on it."""
     first = next((f": {row.file}: {row.reason}" for row in skipped), "")
+    if not entries and not first:
+        raise DataError(f"{table} has no rows", "write one row an image below its first line")
     if not entries:
         raise DataError(f"none of the images of {table} can be read{first}", "check its paths")
     counts = Counter(entry.split for entry in entries)

@@ -143,7 +143,7 @@ def test_what_cannot_be_read_is_listed(table, tmp_path):
         ("", "no column 'path'"),
         ("a,b\n1,2\n", "no column 'path': its first line is 'a', 'b'"),
         ("path,x\n1,2\n", "no column 'label'"),
-        ("path,label\n", "none of the images"),
+        ("path,label\n", "has no rows"),
         ("path,label\nnone.png,a\n", "none of the images.*none.png: cannot be read"),
         ("path,label\nimages/0.png,a\n", "only one class, 'a'"),
         (f"{TABLE}images/0.png,dog\n", "'dog' in no split, but was 'cat' in no split"),
