@@ -30,7 +30,7 @@ demo: $(INSTALLED)
 	@$(BIN)/edgecls run
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check

@@ -63,7 +63,7 @@ def test_a_checkpoint_is_evaluated_and_calibrated(edgecls, digit_images, tiny_ch
     assert "not seen in training" in done.out and "mean of the folds" in done.out
     cwd = tmp_path / "cwd"
     told = json.loads((cwd / "result" / "evaluation.json").read_text(encoding="utf-8"))
-    assert told["command"].startswith("edgecls ")
+    assert told["command"].startswith("edgecls")
     assert checkpoint.load(cwd / "cool").temperature == told["scored"]["subject"]["temperature"]
     page = (cwd / "result" / "report.html").read_text(encoding="utf-8")
     assert edgecls("report", "result").out == "report: result/report.html\n"
