@@ -23,7 +23,8 @@ LIMIT = 0.005
 
 
 def train(folder: Path, processes: int, data: str, seed: int, flags: list[str]) -> None:
-    out = f"net-{processes}-{seed}"
+    # A folder each, and so a store each: what one of them has made is not used by the other.
+    out = f"{processes}/net-{seed}"
     command = [sys.executable, "-m"]
     if processes > 1:
         command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
@@ -35,7 +36,7 @@ def train(folder: Path, processes: int, data: str, seed: int, flags: list[str]) 
 
 def top1(folder: Path, processes: int, data: str, seed: int) -> float:
     """On the test split, which neither training has seen."""
-    name = f"net-{processes}-{seed}"
+    name = f"{processes}/net-{seed}"
     command = [sys.executable, "-m", "edgecls", "evaluate", name, "--data", data]
     done = subprocess.run(
         [*command, "--seed", str(seed), "--out", f"{name}-scores"],
@@ -46,7 +47,7 @@ def top1(folder: Path, processes: int, data: str, seed: int) -> float:
     if done.returncode:
         sys.exit(done.stderr)
     found = json.loads((folder / f"{name}-scores" / "evaluation.json").read_text(encoding="utf-8"))
-    return float(found["metrics"]["top1"])
+    return float(found["scored"]["metrics"]["top1"])
 
 
 def main() -> None:
