@@ -56,7 +56,7 @@ def apply_method(
     preprocess = next((found.preprocess for found in loaded.values()), choice.preprocess)
     # A net that cannot be built is told before the images are decoded.
     arch = method.arch({option: found.arch for option, found in loaded.items()}, checked)
-    zoo.build(arch, len(listing.labels), preprocess.channels, preprocess.size)
+    zoo.price(arch, len(listing.labels), preprocess.channels, preprocess.size)
     data = workshop.data(images, workshop.fingerprint(listing), preprocess)
     workshop.tell_left_out(data)
     net = Net(out.name, method, checked, {})
