@@ -130,6 +130,13 @@ class Source(Protocol):
         """
         ...
 
+    def quantized(self, scheme: Scheme) -> Path | None:
+        """The QDQ graph of a net that was trained for int8, written for `scheme`.
+
+        None for a net in float, which a target quantizes itself. Otherwise as `onnx`.
+        """
+        ...
+
     def logits(self, images: Images) -> Logits:
         """The net's own answer in PyTorch, fp32."""
         ...

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecls.core import Images, Logits
+from edgecls.core import Images, Logits, Scheme
 from edgecls.device.golden import max_relative_difference
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import ConversionError
@@ -59,6 +59,9 @@ class CheckpointSource:
             export(self._net, self.preprocess, self._graph)
             _check(self._graph, self)
         return self._graph
+
+    def quantized(self, scheme: Scheme) -> Path | None:
+        return None
 
     def logits(self, images: Images) -> Logits:
         import numpy as np

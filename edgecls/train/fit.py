@@ -26,7 +26,8 @@ from edgecls.models.normalise import Normalise
 from edgecls.train import averaging, optimizers, parallel, precision, schedule
 from edgecls.train.augment import Augmentation, mix, resolve
 from edgecls.train.batches import Batch, Loader, even
-from edgecls.train.losses import Loss
+from edgecls.train.hooks import Hook, NoHook
+from edgecls.train.losses import Loss, Piece
 from edgecls.train.options import FitOptions
 from edgecls.train.parts import Part
 from edgecls.train.state import Progressed, Stores
@@ -51,15 +52,17 @@ def fit(
     context: Context,
     parts: Sequence[Part] = (),
     frozen_norms: bool = False,
+    hook: Hook | None = None,
 ) -> list[dict[str, float]]:
     """Train `net` in place on the training split; it ends on the CPU with the weights to keep.
 
     parts: parameters that learn slower or later. frozen_norms: BatchNorm keeps its statistics.
+    hook: what else happens in the loop.
     The state after each epoch is kept in ``context.workdir`` and taken up again from there.
     Returns the curves: epoch, lr, train_loss, val_loss, val_top1, seconds of each epoch. Raises
     EdgeclsError where the training diverges.
     """
-    trainer = _trainer(net, loss, options, context, parts, frozen_norms)
+    trainer = _trainer(net, loss, options, context, parts, frozen_norms, hook or NoHook())
     states = Stores(
         context.workdir / EPOCH_STATE,
         trainer.net,
@@ -117,6 +120,7 @@ class Trainer:
     scaler: torch.amp.GradScaler
     half: torch.dtype | None
     frozen_norms: bool
+    hook: Hook
     place: World
     device: torch.device
 
@@ -146,6 +150,7 @@ def _trainer(
     context: Context,
     parts: Sequence[Part],
     frozen_norms: bool,
+    hook: Hook,
 ) -> Trainer:
     device = torch.device(context.device)
     place = parallel.join(device)
@@ -173,6 +178,7 @@ def _trainer(
         scaler=torch.amp.GradScaler(device.type, enabled=half is torch.float16),
         half=half,
         frozen_norms=frozen_norms,
+        hook=hook,
         place=place,
         device=device,
     )
@@ -187,6 +193,7 @@ def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float
     trainer.net.train()
     if trainer.frozen_norms:
         _freeze_norms(trainer.net)
+    trainer.hook.begin_epoch(trainer.net, epoch, options.epochs)
     total, count, lr = torch.zeros((), device=trainer.device), 0, 0.0
     steps = options.epochs * len(loader)
     # Few images may not fill a batch, and then bear no larger rate than theirs.
@@ -198,15 +205,15 @@ def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float
         step = (epoch - 1) * len(loader) + index
         lr = peak * schedule.factor(options, step, steps, state.curves)
         optimizers.set_rates(trainer.optimizer, lr, epoch)
-        total += _step(trainer, batch) * len(batch.classes)
+        total += _step(trainer, batch, epoch, count) * len(batch.classes)
         count += len(batch.classes)
         trainer.average.update(step + 1, steps)
         context.progress.step(step + 1, steps, note)
     return parallel.mean(float(total) / max(1, count), trainer.place), lr
 
 
-def _step(trainer: Trainer, batch: Batch) -> Tensor:
-    """One step of the optimizer; the mean loss."""
+def _step(trainer: Trainer, batch: Batch, epoch: int, start: int) -> Tensor:
+    """One step of the optimizer; the mean loss. start: the images before these in the epoch."""
     options = trainer.options
     images = trainer.normalise(batch.images.to(trainer.device, non_blocking=True))
     images, target = mix(
@@ -226,17 +233,20 @@ def _step(trainer: Trainer, batch: Batch) -> Tensor:
             with trainer.autocast():
                 logits = trainer.forward(piece)
                 # In fp32: the logarithms of a softmax lose too much in half precision.
-                value = trainer.loss(logits.float(), piece_target, piece)
+                value = trainer.loss(logits.float(), piece_target, Piece(piece, epoch, start))
             share = len(piece) / len(images)
             penalty = options.l1 * _magnitude(trainer.optimizer) if options.l1 else 0.0
             trainer.scaler.scale((value + penalty) * share).backward()  # type: ignore[no-untyped-call]
         total += value.detach() * share
+        start += len(piece)
+    trainer.scaler.unscale_(trainer.optimizer)
+    trainer.hook.after_backward(trainer.net)
     if options.clip_norm:
-        trainer.scaler.unscale_(trainer.optimizer)
         learning = [p for group in trainer.optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(learning, options.clip_norm)
     trainer.scaler.step(trainer.optimizer)
     trainer.scaler.update()
+    trainer.hook.after_step(trainer.net)
     return total
 
 

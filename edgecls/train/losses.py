@@ -1,4 +1,4 @@
-"""Losses of `fit`: a function of (logits, target, normalised images) to a scalar.
+"""Losses of `fit`: a function of (logits, target, `Piece`) to a scalar.
 
 target: int64[N], or float[N, K] of probabilities where images were mixed.
 """
@@ -6,6 +6,7 @@ target: int64[N], or float[N, K] of probabilities where images were mixed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,12 +16,26 @@ from torch import Tensor, nn
 from edgecls.core import Classes, Dataset
 from edgecls.train.options import FitOptions
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+@dataclass(frozen=True)
+class Piece:
+    """The images that a loss is about, and their place in the training.
+
+    images: float[N, C, H, W], normalised and mixed. epoch: from 1. start: how many images this
+    process has seen in this epoch before these.
+    """
+
+    images: Tensor
+    epoch: int = 1
+    start: int = 0
+
+
+Loss = Callable[[Tensor, Tensor, Piece], Tensor]
 
 
 def cross_entropy(label_smoothing: float, weights: Tensor | None = None) -> Loss:
     """Cross entropy with the labels smoothed (Szegedy et al. 2016). weights: float[K], by class."""
-    return lambda logits, target, images: F.cross_entropy(
+    return lambda logits, target, piece: F.cross_entropy(
         logits,
         target,
         weight=None if weights is None else weights.to(logits.device),
@@ -47,15 +62,15 @@ def hard(options: FitOptions, data: Dataset) -> Loss:
 def distillation(teacher: nn.Module, temperature: float, alpha: float, on_labels: Loss) -> Loss:
     """``alpha · T² · KL(teacher / T ‖ student / T) + (1 - alpha) · on_labels`` (Hinton 2015)."""
 
-    def loss(logits: Tensor, target: Tensor, images: Tensor) -> Tensor:
+    def loss(logits: Tensor, target: Tensor, piece: Piece) -> Tensor:
         with torch.no_grad():
-            answer = F.log_softmax(teacher(images).float() / temperature, dim=1)
+            answer = F.log_softmax(teacher(piece.images).float() / temperature, dim=1)
         soft = F.kl_div(
             F.log_softmax(logits / temperature, dim=1),
             answer,
             reduction="batchmean",
             log_target=True,
         )
-        return alpha * temperature**2 * soft + (1 - alpha) * on_labels(logits, target, images)
+        return alpha * temperature**2 * soft + (1 - alpha) * on_labels(logits, target, piece)
 
     return loss

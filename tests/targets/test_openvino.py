@@ -128,6 +128,9 @@ def test_a_graph_that_openvino_refuses_is_a_conversion_error(source, tmp_path):
     class Broken:
         preprocess = source.preprocess
 
+        def quantized(self, scheme):
+            return None
+
         def onnx(self):
             (tmp_path / "broken.onnx").write_bytes(b"")
             return tmp_path / "broken.onnx"

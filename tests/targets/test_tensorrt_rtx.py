@@ -32,6 +32,9 @@ class Block:
     def __init__(self, folder: Path) -> None:
         self.checkpoint = folder
 
+    def quantized(self, scheme):
+        return None
+
     def onnx(self) -> Path:
         path = self.checkpoint / "graph.onnx"
         onnx.save(block(), path)

@@ -14,6 +14,7 @@ from edgecls.data import prepared
 from edgecls.methods.train import METHOD
 from edgecls.models import zoo
 from edgecls.train import fit, losses
+from edgecls.train.hooks import Hook
 from edgecls.train.losses import Loss
 from edgecls.train.parts import Part
 
@@ -36,6 +37,7 @@ def train(tiny_data: Dataset, tmp_path: Path) -> Train:
         loss: Loss | None = None,
         parts: Sequence[Part] = (),
         frozen_norms: bool = False,
+        hook: Hook | None = None,
         log: Callable[[Mapping[str, float]], None] = unlogged,
         **options: object,
     ) -> tuple[torch.nn.Module, list[dict[str, float]]]:
@@ -47,7 +49,7 @@ def train(tiny_data: Dataset, tmp_path: Path) -> Train:
             data, seed, tmp_path / work, progress or SilentProgress(), threads=1, log=log
         )
         curves = fit.fit(
-            net, loss or losses.hard(chosen, data), chosen, context, parts, frozen_norms
+            net, loss or losses.hard(chosen, data), chosen, context, parts, frozen_norms, hook
         )
         return net, curves
 

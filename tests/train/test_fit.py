@@ -14,6 +14,7 @@ from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import zoo
 from edgecls.models.normalise import Normalise
 from edgecls.train import fit, losses
+from edgecls.train.hooks import NoHook
 from edgecls.train.parts import Part
 
 
@@ -321,9 +322,9 @@ def test_validation_sees_the_average(train, tiny_data):
 def test_bf16_learns_in_fp32_weights_and_gives_the_loss_fp32(train, tiny_data):
     seen = set()
 
-    def loss(logits, target, images):
-        seen.add((logits.dtype, images.dtype))
-        return losses.cross_entropy(0.0)(logits, target, images)
+    def loss(logits, target, piece):
+        seen.add((logits.dtype, piece.images.dtype))
+        return losses.cross_entropy(0.0)(logits, target, piece)
 
     net, curves = train("half", loss=loss, precision="bf16", epochs=8, lr=1.6, augment="none")
     exact, _ = train("exact", epochs=8, lr=1.6, augment="none")
@@ -357,10 +358,10 @@ def test_mixed_images_are_what_student_and_teacher_see(train):
                 seen.append(x.clone())
             return self.head(x.flatten(1))
 
-    def on_labels(logits, target, images):
+    def on_labels(logits, target, piece):
         assert target.shape == logits.shape
         assert torch.allclose(target.sum(1), torch.ones(len(target)))
-        return losses.cross_entropy(0.1)(logits, target, images)
+        return losses.cross_entropy(0.1)(logits, target, piece)
 
     loss = losses.distillation(Teacher(), 4.0, 0.9, on_labels)
     train(make=Student, loss=loss, mixup=0.4, cutmix=1.0, epochs=2)
@@ -444,3 +445,52 @@ def test_a_rare_class_weighs_more(train, tiny_data):
         train(name, data=data, class_weights=name, epochs=1)[0] for name in ("none", "balanced")
     ]
     assert not equal(*nets)
+
+
+class Told(NoHook):
+    """Writes down what it is called for."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def begin_epoch(self, net, epoch, epochs):
+        self.calls.append((epoch, epochs, net.training))
+
+    def after_backward(self, net):
+        self.calls.append(all(p.grad is not None for p in net.parameters()))
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.grad.zero_()
+
+    def after_step(self, net):
+        self.calls.append("stepped")
+
+
+def test_a_hook_is_called_in_every_step_and_may_change_the_gradients(train):
+    hook = Told()
+    net, _ = train("hooked", hook=hook, epochs=2, weight_decay=0.0)
+    steps = (len(hook.calls) - 2) // 4
+    assert steps > 1
+    assert hook.calls == [
+        *((1, 2, True), *((True, "stepped") * steps)),
+        *((2, 2, True), *((True, "stepped") * steps)),
+    ]
+    fresh, _ = train("other", hook=Told(), epochs=1, weight_decay=0.0)
+    assert all(
+        torch.equal(p, q) for p, q in zip(net.parameters(), fresh.parameters(), strict=True)
+    ), "gradients of zero teach nothing"
+
+
+def test_a_loss_is_told_the_place_of_its_images_in_the_epoch(train):
+    places = []
+
+    def loss(logits, target, piece):
+        assert len(logits) == len(piece.images)
+        places.append((piece.epoch, piece.start, piece.start + len(piece.images)))
+        return losses.cross_entropy(0.1)(logits, target, piece)
+
+    train("placed", loss=loss, epochs=2, accumulate=2)
+    for epoch in (1, 2):
+        rows = [(begin, end) for number, begin, end in places if number == epoch]
+        assert rows[0][0] == 0 and len(rows) > 2
+        assert [begin for begin, _ in rows[1:]] == [end for _, end in rows[:-1]]

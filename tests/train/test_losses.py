@@ -14,6 +14,7 @@ from edgecls.train.options import FitOptions
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, 3.0, 0.3]])
 CLASSES = torch.tensor([0, 2])
 IMAGES = torch.tensor([[1.0, 2.0], [-0.5, 0.7]])
+PIECE = losses.Piece(IMAGES)
 
 
 def log_softmax(values: np.ndarray) -> np.ndarray:
@@ -27,7 +28,7 @@ def smoothed(smoothing: float) -> float:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_with_smoothed_labels(smoothing):
-    found = losses.cross_entropy(smoothing)(LOGITS, CLASSES, IMAGES).item()
+    found = losses.cross_entropy(smoothing)(LOGITS, CLASSES, PIECE).item()
     assert found == pytest.approx(smoothed(smoothing), rel=1e-6)
 
 
@@ -35,7 +36,7 @@ def test_cross_entropy_with_smoothed_labels(smoothing):
 def test_distillation_is_hintons_formula(temperature, alpha):
     teacher = torch.nn.Linear(2, 3)
     loss = losses.distillation(teacher, temperature, alpha, losses.cross_entropy(0.1))
-    found = loss(LOGITS, CLASSES, IMAGES).item()
+    found = loss(LOGITS, CLASSES, PIECE).item()
     taught = log_softmax(teacher(IMAGES).detach().numpy() / temperature)
     told = log_softmax(LOGITS.numpy() / temperature)
     divergence = (np.exp(taught) * (taught - told)).sum(axis=1).mean()
@@ -47,35 +48,35 @@ def test_the_teacher_gets_no_gradient():
     teacher = torch.nn.Linear(2, 3)
     logits = LOGITS.clone().requires_grad_(True)
     loss = losses.distillation(teacher, 4.0, 0.9, losses.cross_entropy(0.0))
-    loss(logits, CLASSES, IMAGES).backward()
+    loss(logits, CLASSES, PIECE).backward()
     assert logits.grad is not None and teacher.weight.grad is None
 
 
 def test_a_student_that_answers_like_its_teacher_has_nothing_to_learn():
     teacher = torch.nn.Linear(2, 3)
     loss = losses.distillation(teacher, 4.0, 1.0, losses.cross_entropy(0.0))
-    assert loss(teacher(IMAGES), CLASSES, IMAGES).item() == pytest.approx(0, abs=1e-6)
+    assert loss(teacher(IMAGES), CLASSES, PIECE).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_cross_entropy_takes_shares_of_classes():
     shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.5, 0.5]])
     target = shares.numpy() * 0.9 + 0.1 / 3
     expected = -(target * log_softmax(LOGITS.numpy())).sum(axis=1).mean()
-    found = losses.cross_entropy(0.1)(LOGITS, shares, IMAGES).item()
+    found = losses.cross_entropy(0.1)(LOGITS, shares, PIECE).item()
     assert found == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_shares_of_one_class_are_that_class():
     loss = losses.cross_entropy(0.1)
     whole = torch.nn.functional.one_hot(CLASSES, 3).float()
-    assert loss(LOGITS, whole, IMAGES).item() == pytest.approx(loss(LOGITS, CLASSES, IMAGES).item())
+    assert loss(LOGITS, whole, PIECE).item() == pytest.approx(loss(LOGITS, CLASSES, PIECE).item())
 
 
 def test_weights_of_classes_count_images():
     weights = torch.tensor([1.0, 5.0, 3.0])
     each = -log_softmax(LOGITS.numpy())[[0, 1], CLASSES.numpy()]
     expected = (1.0 * each[0] + 3.0 * each[1]) / 4
-    found = losses.cross_entropy(0.0, weights)(LOGITS, CLASSES, IMAGES).item()
+    found = losses.cross_entropy(0.0, weights)(LOGITS, CLASSES, PIECE).item()
     assert found == pytest.approx(float(expected), rel=1e-6)
 
 
@@ -99,6 +100,6 @@ def test_the_loss_on_labels_is_what_the_options_ask_for(chosen, weights):
     loss = losses.hard(FitOptions(label_smoothing=0, class_weights=chosen), data)
     each = -log_softmax(LOGITS.numpy())[[0, 1], CLASSES.numpy()]
     expected = np.average(each, weights=[weights[c] for c in CLASSES.tolist()])
-    assert loss(LOGITS, CLASSES, IMAGES).item() == pytest.approx(expected, rel=1e-6)
+    assert loss(LOGITS, CLASSES, PIECE).item() == pytest.approx(expected, rel=1e-6)
     smooth = losses.hard(FitOptions(label_smoothing=0.1), data)
-    assert smooth(LOGITS, CLASSES, IMAGES).item() == pytest.approx(smoothed(0.1), rel=1e-6)
+    assert smooth(LOGITS, CLASSES, PIECE).item() == pytest.approx(smoothed(0.1), rel=1e-6)
