@@ -3,7 +3,9 @@
 The next parts of the work begin with these nets, and the figures of ``results/nets.json`` are
 theirs. What is finished is not trained again, and what was killed goes on with its last epoch.
 
-    python benchmarks/nets.py --data CIFAR_FOLDER --out FOLDER [NAME …]
+    python benchmarks/nets.py --data CIFAR_FOLDER --out FOLDER [--seed 1] [NAME …]
+
+Another seed trains other weights on the same splits; its run is FOLDER/NAME-seed1.
 
 Choices are made on validation; the test split is scored once, by `edgecls run`.
 """
@@ -30,12 +32,14 @@ def names() -> list[str]:
     return [name for name in ORDER if name in found] + [n for n in found if n not in ORDER]
 
 
-def train(name: str, data: Path, out: Path, more: list[str]) -> Path:
+def train(name: str, data: Path, out: Path, seed: int, more: list[str]) -> Path:
     """Run a recipe; the folder of its run."""
+    folder = out / (f"{name}-seed{seed}" if seed else name)
     command = [sys.executable, "-m", "edgecls", "run", str(RECIPES / f"{name}.toml")]
-    command += ["--data", str(data), "--out", str(out / name), *more]
+    command += ["--data", str(data), "--out", str(folder), *more]
+    command += ["--set", f"seed={seed}"] if seed else []
     subprocess.run(command, check=True)
-    return out / name
+    return folder
 
 
 def figures(run: Path) -> dict[str, Any]:
@@ -44,23 +48,30 @@ def figures(run: Path) -> dict[str, Any]:
     lines = (run / "results.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     shipped = next(row for row in rows if row["model"] == info["shipped"])
-    stages = info["stages"]
-    minutes = {s["name"]: round(s["seconds"] / 60, 1) for s in stages if s["seconds"] > 60}
+    minutes = {model["name"]: _minutes(run, model["curves"]) for model in info["models"]}
     kept = ("model", "num_params", "macs", "val_top1", "top1", "top1_low", "top1_high")
     return {**{key: shipped[key] for key in kept}, "minutes": minutes}
+
+
+def _minutes(run: Path, curves: str) -> float:
+    """Of all epochs, those before a kill too."""
+    text = (run / "files" / f"{curves}.json").read_text(encoding="utf-8")
+    seconds: float = sum(epoch["seconds"] for epoch in json.loads(text)["epochs"])
+    return round(seconds / 60, 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("names", nargs="*", choices=[[], *names()])
     given = parser.parse_args()
     more = [word for setting in given.set for word in ("--set", setting)]
     found = {}
     for name in given.names or names():
-        found[name] = figures(train(name, given.data, given.out, more))
+        found[name] = figures(train(name, given.data, given.out, given.seed, more))
         print(json.dumps({name: found[name]}), flush=True)
     print(json.dumps({**found, "machine": hardware.environment()}))
 

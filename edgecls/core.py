@@ -224,13 +224,17 @@ class SilentProgress:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Preprocessed splits: name -> (images uint8[N, H, W, C], classes int64[N])."""
+    """Preprocessed splits: name -> (images uint8[N, H, W, C], classes int64[N]).
+
+    seed: what the splits were drawn with.
+    """
 
     labels: tuple[str, ...]
     preprocess: Preprocess
     splits: Mapping[str, tuple[Images, Classes]]
     fingerprint: str
     golden: tuple[bytes, ...] = ()
+    seed: int = 0
 
     def __getitem__(self, split: str) -> tuple[Images, Classes]:
         return self.splits[split]
@@ -255,6 +259,7 @@ class Context:
     """What a method works with. workdir: its own, kept after a kill, so that it can resume.
 
     device: where it trains, as torch names it. log: told the figures of every epoch.
+    shared: the folder that is kept, for other stages too, under the hash of what it depends on.
     cost: a checkpoint's price, such as a latency measured on a target; injected, so that a method
     can aim at it without knowing a target.
     """
@@ -266,6 +271,7 @@ class Context:
     threads: int = 0
     device: str = "cpu"
     log: Callable[[Mapping[str, float]], None] = unlogged
+    shared: Callable[[Mapping[str, Any]], Path] | None = None
     cost: Callable[[Path], float] | None = None
 
 
@@ -273,7 +279,8 @@ class Method(Protocol):
     """One way to make a checkpoint: one file in ``edgecls/methods``.
 
     Options: its recipe section and its command's flags follow from this pydantic model.
-    parents: which options name other checkpoints; the first is the one that is changed.
+    parents: which options name other checkpoints; the first is the one that is changed. Where an
+    option names several, `apply` gets them as ``teacher``, ``teacher.1``, ``teacher.2`` …
     """
 
     name: str

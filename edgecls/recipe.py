@@ -40,6 +40,9 @@ class DataSection(Section):
     )
     validation: Fraction = Field(0.15, description="share of the images for choices")
     test: Fraction = Field(0.2, description="share of the images for the one final score")
+    seed: int | None = Field(
+        None, ge=0, lt=1 << 31, description="of the drawn splits (the recipe's seed)"
+    )
     calibration: Positive = Field(300, description="training images that int8 ranges come from")
     cache_gb: float = Field(
         16.0, gt=0, description="of decoded images on disk, in GB; larger splits are streamed"

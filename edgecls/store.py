@@ -62,6 +62,12 @@ class Store:
         """Where an unfinished stage keeps what it needs to go on."""
         return self.root / ".work" / key / "work"
 
+    def shared(self, inputs: Mapping[str, Any]) -> Path:
+        """A folder that is no stage's own: for what several can use, each file whole by itself."""
+        folder = self.root / ".shared" / key_of(inputs)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def make(
         self, name: str, inputs: Mapping[str, Any], build: Callable[[Path, Path], None]
     ) -> Entry:

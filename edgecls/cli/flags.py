@@ -74,6 +74,8 @@ def _flag(method: Method, name: str, field: FieldInfo) -> Callable[..., Any]:
     kind = _without_none(field.annotation)
     if name in method.parents:
         settings["type"] = click.Path(exists=True, file_okay=False)
+    elif kind == list[str]:
+        settings["type"] = str
     elif kind is bool:
         shown = f"{shown}/--no-{name.replace('_', '-')}"
         settings["default"] = None
@@ -83,7 +85,14 @@ def _flag(method: Method, name: str, field: FieldInfo) -> Callable[..., Any]:
         settings["type"] = Numbers()
     else:
         settings["type"] = kind if kind in (int, float, str) else str
+    if kind == list[str]:
+        settings |= {"multiple": True, "callback": _list_or_none}
     return click.option(shown, name, **settings)
+
+
+def _list_or_none(ctx: click.Context, param: click.Parameter, value: Any) -> list[str] | None:
+    """What was given again and again; None where it was not, so that a default holds."""
+    return list(value) or None
 
 
 def _without_none(annotation: Any) -> Any:
@@ -96,5 +105,5 @@ def _without_none(annotation: Any) -> Any:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ",".join(f"{item:g}" for item in value)
+        return ",".join(f"{item:g}" for item in value) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -53,12 +53,9 @@ class FinetuneOptions(FitOptions):
     @property
     def weights_sha256(self) -> str:
         """Of a local file or checkpoint: another content is another training."""
-        from edgecls.device.meta import sha256
-        from edgecls.models.checkpoint import JSON
+        from edgecls.models import checkpoint
 
-        path = Path(self.weights)
-        path = path / JSON if path.is_dir() else path
-        return sha256(str(path)) if path.is_file() else ""
+        return checkpoint.digest(Path(self.weights))
 
 
 class Finetune:

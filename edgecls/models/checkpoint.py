@@ -149,6 +149,12 @@ def load(folder: Path) -> Checkpoint:
     return checkpoint
 
 
+def digest(path: Path) -> str:
+    """A name for the content of a file of weights or of a checkpoint's folder; "" for neither."""
+    path = path / JSON if path.is_dir() else path
+    return sha256(str(path)) if path.is_file() else ""
+
+
 def _check_types(data: Mapping[str, Any]) -> None:
     """Raises TypeError or KeyError for values of which no net could be built."""
     for name, kind in (("labels", str), ("edits", dict)):

@@ -73,8 +73,7 @@ def evaluate(
         places.free(place, force, filter(None, [wish.subject]))
     model = subject.read(wish.subject, wish.trust_code) if wish.subject else None
     if model is not None:
-        seed = model.provenance.get("seed", recipe.seed)
-        recipe = recipe.model_copy(update={"seed": seed})
+        recipe = subject.as_trained(recipe, model)
     workshop = Workshop(Store(out.parent / STORE), recipe, events)
     folder = holdout.look(workshop)
     made = _maker(workshop, wish, model, folder) if retrain else None

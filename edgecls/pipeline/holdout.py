@@ -23,7 +23,7 @@ from edgecls.data.pool import mapped
 from edgecls.device.preprocess import ImageError, Preprocess
 from edgecls.errors import DataError, UsageError
 from edgecls.models.checkpoint import marks
-from edgecls.pipeline.subject import Model
+from edgecls.pipeline.subject import Model, as_trained
 from edgecls.pipeline.workshop import Workshop, inputs_of
 from edgecls.rundir import write_text
 from edgecls.store import Entry
@@ -138,8 +138,7 @@ def _numbers(model: Model, labels: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _drawn(workshop: Workshop, model: Model, folder: Folder, split: str) -> Holdout:
-    seed = model.provenance.get("seed", workshop.recipe.seed)
-    recipe = workshop.recipe.model_copy(update={"seed": seed})
+    recipe = as_trained(workshop.recipe, model)
     drawing = Workshop(workshop.store, recipe, workshop.events)
     entry = drawing.data(folder.listing.root, folder.fingerprint, model.preprocess)
     dataset, about = datas.load(entry.out, folder.listing.root), datas.describe(entry.out)

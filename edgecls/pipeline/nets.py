@@ -14,12 +14,16 @@ from edgecls.recipe import validated
 
 @dataclass(frozen=True)
 class Net:
-    """One model of a recipe. parents: option -> name of another model."""
+    """One model of a recipe. parents: option -> name of another model.
+
+    seed: of its weights and batches (None: the recipe's).
+    """
 
     name: str
     method: Method
     options: Any
     parents: Mapping[str, str]
+    seed: int | None = None
 
 
 def resolve(tables: Mapping[str, Mapping[str, Any]]) -> list[Net]:
@@ -44,19 +48,29 @@ def resolve(tables: Mapping[str, Mapping[str, Any]]) -> list[Net]:
     return ordered
 
 
+def named_parents(method: Method, options: Any) -> dict[str, str]:
+    """What the options name as parents; of several in one option the later ones are numbered."""
+    found = {}
+    for option in method.parents:
+        value = getattr(options, option) or []
+        names = [value] if isinstance(value, str) else value
+        for number, name in enumerate(names):
+            found[f"{option}.{number}" if number else option] = name
+    return found
+
+
 def _net(name: str, table: Mapping[str, Any], tables: Mapping[str, Any]) -> Net:
     options = dict(table)
     method_name = options.pop("method", None)
     if not isinstance(method_name, str):
         raise UsageError(f"models.{name} has no method", f"valid: {', '.join(methods.names())}")
     method = methods.get(method_name)
+    seed = options.pop("seed", None)
+    if not (seed is None or (isinstance(seed, int) and 0 <= seed < 1 << 31)):
+        raise UsageError(f"models.{name}.seed is {seed!r}", "give a number from 0 to 2147483647")
     checked = validated(method.Options, options, f"models.{name}")
-    parents = {
-        option: value
-        for option in method.parents
-        if (value := getattr(checked, option)) is not None
-    }
+    parents = named_parents(method, checked)
     for value in parents.values():
         if value not in tables:
             raise unknown_name(f"model in models.{name}", value, tables)
-    return Net(name, method, checked, parents)
+    return Net(name, method, checked, parents, seed)

@@ -21,7 +21,7 @@ from edgecls.models.checkpoint import JSON
 from edgecls.pipeline import places
 from edgecls.pipeline.choice import choose
 from edgecls.pipeline.events import Events
-from edgecls.pipeline.nets import Net
+from edgecls.pipeline.nets import Net, named_parents
 from edgecls.pipeline.package import package
 from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe, validated
@@ -41,7 +41,7 @@ def apply_method(
 
     method = methods.get(name)
     checked = validated(method.Options, options, name)
-    paths = {o: Path(getattr(checked, o)) for o in method.parents if getattr(checked, o)}
+    paths = {option: Path(name) for option, name in named_parents(method, checked).items()}
     places.check(recipe.data.path, out)
     places.free(out, force, paths.values())
     loaded = {option: checkpoints.load(path) for option, path in paths.items()}

@@ -20,6 +20,7 @@ from edgecls.device.preprocess import Preprocess
 from edgecls.evaluation import Subject
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
+from edgecls.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,11 @@ def _bundle(path: Path, trust_code: bool) -> Model:
     subject = Subject("bundle", str(path), about, bundle_sha256(str(path)), temperature)
     unknown = np.zeros(0, np.uint64)
     return Model(subject, meta.labels, meta.preprocess, meta.provenance, unknown, logits)
+
+
+def as_trained(recipe: Recipe, model: Model) -> Recipe:
+    """`recipe` with the seeds of the model's own training, where it knows them."""
+    about = model.provenance
+    seed = about.get("seed", recipe.seed)
+    section = recipe.data.model_copy(update={"seed": about.get("split_seed", seed)})
+    return recipe.model_copy(update={"seed": seed, "data": section})

@@ -120,11 +120,16 @@ class Workshop:
             fingerprint=fingerprint,
             preprocess=preprocess.to_json(),
             fractions=asdict(self._fractions()),
-            seed=self.recipe.seed,
+            seed=self.split_seed,
             leaks=section.leaks,
             calibration=section.calibration,
             cache_gb=section.cache_gb,
         )
+
+    @property
+    def split_seed(self) -> int:
+        given = self.recipe.data.seed
+        return self.recipe.seed if given is None else given
 
     def _fractions(self) -> SplitFractions:
         section = self.recipe.data
@@ -142,7 +147,7 @@ class Workshop:
                 images,
                 preprocess,
                 self._fractions(),
-                self.recipe.seed,
+                self.split_seed,
                 out,
                 leaks=section.leaks,
                 calibration=section.calibration,
@@ -165,7 +170,7 @@ class Workshop:
             options=net.options.model_dump(exclude=set(net.method.parents)),
             parents=dict(parents),
             data=data,
-            seed=self.recipe.seed,
+            seed=self.recipe.seed if net.seed is None else net.seed,
         )
 
     def context(self, dataset: Dataset, work: Path, progress: Progress) -> Context:
@@ -179,6 +184,7 @@ class Workshop:
             progress=progress,
             threads=self.recipe.threads,
             device=devices.resolve(self.recipe.device),
+            shared=self.store.shared,
         )
 
     def _log(self, name: str) -> Callable[[Mapping[str, float]], None]:
@@ -194,6 +200,7 @@ class Workshop:
 
         def build(out: Path, work: Path, progress: Progress) -> None:
             context = replace(self.context(dataset, work, progress), log=self._log(net.name))
+            context = context if net.seed is None else replace(context, seed=net.seed)
             net.method.apply(
                 {option: entry.out for option, entry in parents.items()}, net.options, context, out
             )

@@ -18,17 +18,20 @@ OVERHEAD = 1.3
 
 
 def training_seconds(
-    arch: str, options: FitOptions, work: Workload, teacher: str | None = None
+    arch: str, options: FitOptions, work: Workload, *teachers: str, taught: float = 1.0
 ) -> float:
-    """The estimated seconds of a `fit`; a teacher adds its forward pass."""
+    """The estimated seconds of a `fit`; teachers add their forward pass.
+
+    taught: the share of the epochs in which they answer; in the others, what they answered before.
+    """
     set_up(work.threads, seed=0)
     # Even, as the batches of `fit` are.
     size = max(2, min(options.batch_size, work.num_images // 2 * 2))
     batch = torch.zeros(size, work.preprocess.channels, *work.preprocess.size)
     batch = batch.contiguous(memory_format=torch.channels_last)
     seconds = _timed(_net(arch, work), batch, options.precision, backward=True)
-    if teacher is not None:
-        seconds += _timed(_net(teacher, work), batch, options.precision, backward=False)
+    for teacher in teachers:
+        seconds += taught * _timed(_net(teacher, work), batch, options.precision, backward=False)
     return OVERHEAD * seconds * options.epochs * max(1, round(work.num_images / size))
 
 

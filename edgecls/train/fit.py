@@ -53,16 +53,18 @@ def fit(
     parts: Sequence[Part] = (),
     frozen_norms: bool = False,
     hook: Hook | None = None,
+    views: int = 0,
 ) -> list[dict[str, float]]:
     """Train `net` in place on the training split; it ends on the CPU with the weights to keep.
 
     parts: parameters that learn slower or later. frozen_norms: BatchNorm keeps its statistics.
-    hook: what else happens in the loop.
+    hook: what else happens in the loop. views: after so many epochs the same augmented images come
+    again, as in the first (0: never).
     The state after each epoch is kept in ``context.workdir`` and taken up again from there.
     Returns the curves: epoch, lr, train_loss, val_loss, val_top1, seconds of each epoch. Raises
     EdgeclsError where the training diverges.
     """
-    trainer = _trainer(net, loss, options, context, parts, frozen_norms, hook or NoHook())
+    trainer = _trainer(net, loss, options, context, parts, frozen_norms, hook or NoHook(), views)
     states = Stores(
         context.workdir / EPOCH_STATE,
         trainer.net,
@@ -121,8 +123,13 @@ class Trainer:
     half: torch.dtype | None
     frozen_norms: bool
     hook: Hook
+    views: int
     place: World
     device: torch.device
+
+    def view(self, epoch: int) -> int:
+        """The epoch whose augmented images `epoch` sees."""
+        return (epoch - 1) % self.views + 1 if self.views else epoch
 
     def autocast(self) -> Any:
         if self.half is None:
@@ -151,6 +158,7 @@ def _trainer(
     parts: Sequence[Part],
     frozen_norms: bool,
     hook: Hook,
+    views: int,
 ) -> Trainer:
     device = torch.device(context.device)
     place = parallel.join(device)
@@ -179,6 +187,7 @@ def _trainer(
         half=half,
         frozen_norms=frozen_norms,
         hook=hook,
+        views=views,
         place=place,
         device=device,
     )
@@ -201,18 +210,19 @@ def _train_epoch(trainer: Trainer, epoch: int, state: Progressed) -> tuple[float
     if state.curves:
         note += f", validation {100 * state.curves[-1]['val_top1']:.1f} %"
     peak = options.peak_lr * min(1.0, len(loader.images) / options.batch_size)
-    for index, batch in enumerate(loader.epoch(epoch)):
+    view = trainer.view(epoch)
+    for index, batch in enumerate(loader.epoch(view)):
         step = (epoch - 1) * len(loader) + index
         lr = peak * schedule.factor(options, step, steps, state.curves)
         optimizers.set_rates(trainer.optimizer, lr, epoch)
-        total += _step(trainer, batch, epoch, count) * len(batch.classes)
+        total += _step(trainer, batch, view, count) * len(batch.classes)
         count += len(batch.classes)
         trainer.average.update(step + 1, steps)
         context.progress.step(step + 1, steps, note)
     return parallel.mean(float(total) / max(1, count), trainer.place), lr
 
 
-def _step(trainer: Trainer, batch: Batch, epoch: int, start: int) -> Tensor:
+def _step(trainer: Trainer, batch: Batch, view: int, start: int) -> Tensor:
     """One step of the optimizer; the mean loss. start: the images before these in the epoch."""
     options = trainer.options
     images = trainer.normalise(batch.images.to(trainer.device, non_blocking=True))
@@ -233,7 +243,7 @@ def _step(trainer: Trainer, batch: Batch, epoch: int, start: int) -> Tensor:
             with trainer.autocast():
                 logits = trainer.forward(piece)
                 # In fp32: the logarithms of a softmax lose too much in half precision.
-                value = trainer.loss(logits.float(), piece_target, Piece(piece, epoch, start))
+                value = trainer.loss(logits.float(), piece_target, Piece(piece, view, start))
             share = len(piece) / len(images)
             penalty = options.l1 * _magnitude(trainer.optimizer) if options.l1 else 0.0
             trainer.scaler.scale((value + penalty) * share).backward()  # type: ignore[no-untyped-call]

@@ -80,6 +80,7 @@ def save(
             "method": method.name,
             "options": options.model_dump(exclude=set(method.parents)),
             "seed": context.seed,
+            "split_seed": context.data.seed,
             "data": context.data.fingerprint,
             "parents": {name: parent.weights_sha256 for name, parent in loaded.items()},
             "versions": hardware.versions(("edgecls", *method.packages)),

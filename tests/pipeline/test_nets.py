@@ -73,3 +73,21 @@ def test_a_wrong_table_is_refused(table, cause):
     with pytest.raises(UsageError, match=cause) as caught:
         resolve({"a": table})
     assert caught.value.fix
+
+
+def test_every_teacher_of_an_ensemble_is_a_parent():
+    nets = resolve({"s": {"method": "distill", "teacher": ["b", "a"]}, "a": TRAIN, "b": TRAIN})
+    assert [net.name for net in nets] == ["a", "b", "s"]
+    assert nets[-1].parents == {"teacher": "b", "teacher.1": "a"}
+    with pytest.raises(UsageError, match=r"unknown model in models\.s: 'c'"):
+        resolve({"s": {"method": "distill", "teacher": ["a", "c"]}, "a": TRAIN})
+
+
+def test_a_model_may_have_a_seed_of_its_own():
+    assert [net.seed for net in resolve({"a": {**TRAIN, "seed": 3}, "b": TRAIN})] == [3, None]
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 31, "3", 1.5])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(UsageError, match=r"models\.a\.seed is"):
+        resolve({"a": {**TRAIN, "seed": seed}})

@@ -36,9 +36,10 @@ def test_the_estimate_times_even_batches(tiny_data, timed):
 
 
 def test_the_estimate_grows_with_epochs_and_images(tiny_data, timed):
-    def seconds(num_images: int, epochs: int, teacher: str | None = None) -> float:
+    def seconds(num_images: int, epochs: int, *teachers: str, taught: float = 1.0) -> float:
         work = Workload(num_images, 10, tiny_data.preprocess, threads=1)
-        return estimate.training_seconds("lenet5", FitOptions(epochs=epochs), work, teacher)
+        options = FitOptions(epochs=epochs)
+        return estimate.training_seconds("lenet5", options, work, *teachers, taught=taught)
 
     one = seconds(640, 1)
     assert one == pytest.approx(10 * estimate.OVERHEAD)
@@ -46,6 +47,8 @@ def test_the_estimate_grows_with_epochs_and_images(tiny_data, timed):
     assert seconds(6400, 1) == pytest.approx(10 * one)
     assert seconds(640, 1, "lenet5") == pytest.approx(2 * one)
     assert timed[-1] == (64, False)  # a teacher only answers
+    assert seconds(640, 1, "lenet5", "lenet5") == pytest.approx(3 * one)
+    assert seconds(640, 8, "lenet5", taught=0.25) == pytest.approx(8 * 1.25 * one)
 
 
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])

@@ -103,3 +103,64 @@ def test_the_loss_on_labels_is_what_the_options_ask_for(chosen, weights):
     assert loss(LOGITS, CLASSES, PIECE).item() == pytest.approx(expected, rel=1e-6)
     smooth = losses.hard(FitOptions(label_smoothing=0.1), data)
     assert smooth(LOGITS, CLASSES, PIECE).item() == pytest.approx(smoothed(0.1), rel=1e-6)
+
+
+def one_teacher(logits: torch.Tensor) -> losses.Answers:
+    return lambda piece: [logits]
+
+
+TAUGHT = torch.tensor([[1.0, 2.5, -0.5], [0.2, 0.1, 2.0]])
+
+
+def test_decoupled_distillation_is_its_formula():
+    """Zhao et al. 2022, equation 7, by hand."""
+    temperature, beta = 2.0, 3.0
+    loss = losses.distillation(
+        one_teacher(TAUGHT), temperature, 1.0, losses.cross_entropy(0.0), "dkd", beta
+    )
+    expected = 0.0
+    for row, true in enumerate(CLASSES.tolist()):
+        pair = (TAUGHT[row], LOGITS[row])
+        p, q = (np.exp(log_softmax(t.numpy()[None] / temperature))[0] for t in pair)
+        b_p, b_q = np.array([p[true], 1 - p[true]]), np.array([q[true], 1 - q[true]])
+        others = [k for k in range(3) if k != true]
+        o_p, o_q = p[others] / p[others].sum(), q[others] / q[others].sum()
+        expected += (b_p * np.log(b_p / b_q)).sum() + beta * (o_p * np.log(o_p / o_q)).sum()
+    found = loss(LOGITS, CLASSES, PIECE).item()
+    assert found == pytest.approx(temperature**2 * expected / 2, rel=1e-5)
+
+
+def test_decoupled_gradients_are_finite_for_certain_teachers():
+    certain = torch.tensor([[200.0, 0.0, 0.0], [0.0, 0.0, 300.0]])
+    logits = LOGITS.clone().requires_grad_(True)
+    loss = losses.distillation(
+        one_teacher(certain), 1.0, 0.9, losses.cross_entropy(0.0), "dkd", 8.0
+    )
+    loss(logits, CLASSES, PIECE).backward()
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
+def test_an_ensemble_is_the_mean_of_its_probabilities():
+    softened = losses.softened([LOGITS, TAUGHT], 2.0).exp()
+    expected = (torch.softmax(LOGITS / 2, 1) + torch.softmax(TAUGHT / 2, 1)) / 2
+    assert torch.allclose(softened, expected)
+
+
+@pytest.mark.parametrize("kind", ["kd", "dkd"])
+def test_an_image_without_a_label_learns_from_the_teacher_alone(kind):
+    labelled = losses.cross_entropy(0.1)
+    loss = losses.distillation(one_teacher(TAUGHT), 2.0, 0.6, labelled, kind)
+    nameless = losses.distillation(one_teacher(TAUGHT), 2.0, 1.0, labelled, kind)
+    none = torch.tensor([-1, -1])
+    found = loss(LOGITS, none, PIECE)
+    assert found.item() == pytest.approx(0.6 * nameless(LOGITS, none, PIECE).item())
+    half = torch.tensor([0, -1])
+    first = labelled(LOGITS[:1], CLASSES[:1], PIECE).item()
+    assert losses.of_labelled(labelled)(LOGITS, half, PIECE).item() == pytest.approx(first)
+
+
+def test_a_label_mixed_with_none_counts_as_the_whole_label():
+    mixed = torch.tensor([[0.7, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    only = losses.cross_entropy(0.0)
+    found = losses.of_labelled(only)(LOGITS, mixed, PIECE).item()
+    assert found == pytest.approx(only(LOGITS[:1], CLASSES[:1], PIECE).item())

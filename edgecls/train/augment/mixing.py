@@ -14,7 +14,8 @@ def mix(
 ) -> tuple[Tensor, Tensor]:
     """(images, targets): float[N, C, H, W], and float[N, K] where they are mixed, else int64[N].
 
-    Each image meets the one before it. With both, every batch gets one of them, by a fair coin.
+    Each image meets the one before it; one without a label (-1) brings no share of any class. With
+    both, every batch gets one of them, by a fair coin.
     """
     if not (how.mixup or how.cutmix):
         return batch, classes
@@ -25,7 +26,8 @@ def mix(
         batch, share = _pasted(batch, other, share, generator)
     else:
         batch = torch.lerp(other, batch, share)
-    target = F.one_hot(classes, num_classes).to(batch.dtype)
+    target = F.one_hot(classes.clamp(min=0), num_classes).to(batch.dtype)
+    target *= (classes >= 0)[:, None]
     return batch, torch.lerp(target.roll(1, 0), target, share)
 
 
