@@ -12,7 +12,6 @@ from edgecls.cli.display import one_line
 if TYPE_CHECKING:
     from edgecls.data.inspection import Inspection
 
-PAGE, FIGURES = "inspection.html", "inspection.json"
 _MAX_CLASSES, _MAX_FILES = 40, 20
 
 
@@ -26,34 +25,25 @@ def data() -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Write {PAGE}, with a contact sheet, and {FIGURES} into this folder.",
+    help="Write inspection.html, with a contact sheet, and inspection.json into this folder.",
 )
+@click.option("--force", is_flag=True, help="Replace what is in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-def inspect(source: str, out: Path | None, as_json: bool) -> None:
+def inspect(source: str, out: Path | None, force: bool, as_json: bool) -> None:
     """What SOURCE holds: classes, sizes, kinds, corrupt files and copies.
 
     SOURCE is whatever --data takes: a folder, a manifest.csv, an archive, torchvision:NAME.
     """
-    import json
-
     from edgecls.cli.display import display
     from edgecls.pipeline import looking
 
-    found, sheet = looking.inspect(source, out, display())
-    text = json.dumps(found.to_json(), indent=1) + "\n"
-    if out is not None:
-        from edgecls.report.inspection import page
-        from edgecls.rundir import write_text
-
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / FIGURES, text)
-        write_text(out / PAGE, page(found, sheet))
+    found = looking.inspect(source, out, display(), force)
     if as_json:
-        click.echo(text, nl=False)
+        click.echo(looking.as_text(found), nl=False)
         return
     _show(found)
     if out is not None:
-        click.echo(f"page: {out / PAGE}")
+        click.echo(f"page: {out / looking.PAGE}")
 
 
 def _show(found: Inspection) -> None:

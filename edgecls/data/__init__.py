@@ -14,6 +14,7 @@ from edgecls.data.prepare import prepare
 from edgecls.data.prepared import describe, load
 from edgecls.data.sniff import Traits, sniff
 from edgecls.data.sources import Packed, find, is_source, located, scan
+from edgecls.data.sources.packed import told_as
 from edgecls.data.splits import SplitFractions
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "prepare",
     "scan",
     "sniff",
+    "told_as",
     "write_digits",
 ]

@@ -28,6 +28,7 @@ from edgecls.device.preprocess import DAMAGED, FORMATS, ImageError, Preprocess
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FIGURES = "inspection.json"  # the name of the file of an `Inspection`
 ALL = "images"  # the name of the one split where none are given
 _ORIENTATION = 0x0112
 _THUMBNAIL = Preprocess((contact.SIDE, contact.SIDE), resize="pad", fill=128)
@@ -70,6 +71,16 @@ class Inspection:
     contradictions: tuple[Duplicate, ...]
     corrupt: tuple[Skipped, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The classes without an image that can be used, and in which split, where it is given."""
+        return tuple(
+            label if split == ALL else f"{label} in {split}"
+            for split, of_label in self.counts.items()
+            for label, count in of_label.items()
+            if not count
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

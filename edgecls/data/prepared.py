@@ -127,7 +127,9 @@ def load(folder: Path, root: Path | None = None) -> Dataset:
             )
         splits[split] = (images, np.array(classes))
     golden = tuple((folder / row["file"]).read_bytes() for row in data["golden"])
-    return Dataset(tuple(data["labels"]), preprocess, splits, data["fingerprint"], golden, data["seed"])
+    return Dataset(
+        tuple(data["labels"]), preprocess, splits, data["fingerprint"], golden, data["seed"]
+    )
 
 
 def _stream(folder: Path, split: str, root: Path | None, preprocess: Preprocess) -> Streamed:

@@ -67,7 +67,7 @@ def sniff(listing: Listing, limit: int = 500) -> Traits:
         grayscale = all(_is_gray(path) for path in coloured[:_MAX_DECODED])
     if not sizes:
         raise DataError(
-            f"none of {len(sample)} files of {printable(str(listing.root))} is an image ({reason})",
+            f"none of {len(sample)} files that were looked at is an image ({reason})",
             "give a folder of images that Pillow can open, such as JPEG or PNG",
         )
     heights, widths = zip(*sizes, strict=True)

@@ -71,8 +71,7 @@ class Airbench(nn.Module):
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if min(x.shape[-2:]) < SMALLEST_SIDE:
-            raise ValueError(f"three poolings need {SMALLEST_SIDE} pixels")
+        _refuse_small(x)
         features = self.pool(self.groups(self.activation(self.whiten(x))))
         return self.head(torch.flatten(features, 1)) * LOGIT_SCALE  # type: ignore[no-any-return]
 
@@ -80,6 +79,13 @@ class Airbench(nn.Module):
         """Set the first layer to whiten normalised float[N, C, H, W]; it is not trained."""
         self.whiten.weight.data.copy_(whitening_filters(images))
         nn.init.zeros_(self.whiten.bias)  # type: ignore[arg-type]
+
+
+@torch.fx.wrap
+def _refuse_small(x: Tensor) -> None:
+    """Apart from the net, so that its path does not depend on the image where it is traced."""
+    if min(x.shape[-2:]) < SMALLEST_SIDE:
+        raise ValueError(f"three poolings need {SMALLEST_SIDE} pixels")
 
 
 def whitening_filters(images: Tensor, eps: float = 5e-4) -> Tensor:

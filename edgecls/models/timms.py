@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from edgecls.errors import MissingDependency, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from edgecls.models.zoo import Wanted
 
 PREFIX = "timm/"
 
@@ -30,33 +33,26 @@ def family(arch: str) -> str:
     return PREFIX + str(entry.__module__).rpartition(".")[2]
 
 
-def build(
-    arch: str,
-    num_classes: int,
-    in_channels: int,
-    size: tuple[int, int],
-    dropout: float | None,
-    stochastic_depth: float | None,
-) -> nn.Module:
+def build(wanted: Wanted) -> nn.Module:
     """The net with fresh weights. Raises UsageError, or MissingDependency without timm."""
     timm = _timm()
-    name = arch.removeprefix(PREFIX)
+    name = wanted.arch.removeprefix(PREFIX)
     if not timm.is_model(name):
-        raise unknown_name("net", arch, names())
+        raise unknown_name("net", wanted.arch, names())
     # Given to all nets, those of any size would refuse it.
     fixed = getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False)
     try:
         net: nn.Module = timm.create_model(
             name,
-            num_classes=num_classes,
-            in_chans=in_channels,
-            img_size=size if fixed else None,
-            drop_rate=dropout,
-            drop_path_rate=stochastic_depth,
+            num_classes=wanted.num_classes,
+            in_chans=wanted.in_channels,
+            img_size=wanted.size if fixed else None,
+            drop_rate=wanted.dropout,
+            drop_path_rate=wanted.stochastic_depth,
         )
     except TypeError as error:
         raise UsageError(
-            f"{arch} does not take these arguments ({error})",
+            f"{wanted.arch} does not take these arguments ({error})",
             "leave out dropout and stochastic_depth, or choose another net",
         ) from error
     return net

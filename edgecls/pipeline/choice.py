@@ -36,7 +36,7 @@ def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[st
 
     models: the recipe's tables. Those without a ``method`` change the chosen net of that name.
     """
-    preprocess, reasons = _input(traits, section)
+    preprocess, reasons = choose_input(traits, section)
     if models and all("method" in table for table in models.values()):
         return Choice(preprocess, {k: dict(v) for k, v in models.items()}, tuple(reasons))
     count = max(1, round(traits.num_images * (1 - section.validation - section.test)))
@@ -53,7 +53,8 @@ def choose(traits: Traits, section: DataSection, models: Mapping[str, Mapping[st
     return Choice(preprocess, chosen, (*reasons, *_why(chosen, count, preprocess)))
 
 
-def _input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]:
+def choose_input(traits: Traits, section: DataSection) -> tuple[Preprocess, list[str]]:
+    """What a net is shown of these images, and why."""
     side = max(traits.median_height, traits.median_width)
     size = section.size or next((s for s in SIZES if side <= 1.25 * s), SIZES[-1])
     grayscale = section.mode == "L" or (section.mode == "auto" and traits.grayscale)

@@ -19,18 +19,19 @@ from edgecls.pipeline.parts import Maker, Part, Pool, Rows, answers
 from edgecls.pipeline.workshop import Workshop
 
 
-def cross_validate(
-    workshop: Workshop, maker: Maker, pool: Pool, count: int, given: Sequence[str]
-) -> Folds:
-    """Train `count` times. given: the splits that the folders give; a given test stays out.
+def cross_validate(workshop: Workshop, maker: Maker, pool: Pool, found: Sequence[Part]) -> Folds:
+    """Train once for each of the parts that `drawn` gave."""
+    return summary([answers(workshop, maker, pool, part).trained for part in found])
+
+
+def drawn(workshop: Workshop, pool: Pool, count: int, given: Sequence[str]) -> list[Part]:
+    """`count` folds of a pool. given: the splits that the folders give; a given test stays out.
 
     Raises UsageError where a class has fewer images than folds.
     """
     splits = [split for split in pool.starts if split != "test" or split not in given]
     rows = np.concatenate([pool.rows(split) for split in splits])
-    share = workshop.recipe.data.validation
-    found = parts(pool, rows, count, share, workshop.recipe.seed)
-    return summary([answers(workshop, maker, pool, part).trained for part in found])
+    return parts(pool, rows, count, workshop.recipe.data.validation, workshop.recipe.seed)
 
 
 def parts(pool: Pool, rows: Rows, count: int, validation: float, seed: int) -> list[Part]:

@@ -18,21 +18,26 @@ from edgecls.pipeline.workshop import Workshop
 
 
 def learning_curve(
-    workshop: Workshop, maker: Maker, pool: Pool, shares: Sequence[float]
+    workshop: Workshop, maker: Maker, pool: Pool, found: Sequence[Part]
 ) -> LearningCurve:
-    """Train once for each share of the training images."""
-    made = [answers(workshop, maker, pool, part) for part in parts(pool, shares, workshop)]
-    return _curve(made, pool)
+    """Train once for each of the parts that `parts` gave."""
+    return _curve([answers(workshop, maker, pool, part) for part in found], pool)
 
 
-def parts(pool: Pool, shares: Sequence[float], workshop: Workshop) -> list[Part]:
-    """A part for each share, ascending. Raises UsageError for shares that are no curve."""
+def ascending(shares: Sequence[float]) -> list[float]:
+    """The sizes of a curve, each once. Raises UsageError for shares that are none."""
     sizes = sorted(set(shares))
     if len(sizes) < 2 or not all(0 < share <= 1 for share in sizes):
         raise UsageError(
             f"{', '.join(f'{share:g}' for share in shares)} are no sizes of a learning curve",
             "give at least two different shares of the training images, such as 0.1,0.25,0.5,1",
         )
+    return sizes
+
+
+def parts(pool: Pool, shares: Sequence[float], workshop: Workshop) -> list[Part]:
+    """A part for each share, ascending. Raises UsageError for shares that are no curve."""
+    sizes = ascending(shares)
     train, seed = pool.rows("train"), workshop.recipe.seed
     order = np.random.default_rng(seed).permutation(len(train))
     classes = pool.classes[train]

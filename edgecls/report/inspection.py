@@ -1,56 +1,48 @@
-"""The page of ``edgecls data inspect``: one file that needs no network and runs no script."""
+"""The page of ``edgecls data inspect``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
-from string import Template
 
 from edgecls import __version__
 from edgecls.data.contact import Sheet
 from edgecls.data.copies import Duplicate
 from edgecls.data.inspection import Inspection, Sizes
-from edgecls.data.listing import Skipped
+from edgecls.data.listing import Skipped, some
 from edgecls.report.contact import contact
-from edgecls.report.markup import Html, column, el, escape, foreign, join, number_cell, table
+from edgecls.report.markup import Html, column, el, foreign, number_cell, table
+from edgecls.report.page import Head, Section, document
 
 # The rest is in the JSON: a longer list would make the page too heavy to open.
 MAX_FILES = 2000
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none';"
-    " form-action 'none'"
-)
 
 
 def page(found: Inspection, sheet: Sheet) -> str:
     """The whole HTML document."""
-    assets = resources.files("edgecls.report") / "assets"
     parts = [
-        _section("Contact sheet", contact(sheet.jpeg, sheet.to_json())),
-        _section("Images of every class", _classes(found)),
-        _section("Kinds", _kinds(found)),
-        _section("Corrupt files", _files(found.corrupt)),
-        _section("Left out", _files(found.skipped)),
-        _section("Copies across splits", _pairs(found.across)),
-        _section("Copies within a split", _pairs(found.within)),
-        _section("Same pixels, other label", _pairs(found.contradictions)),
+        ("contact", "Contact sheet", contact(sheet.jpeg, sheet.to_json())),
+        ("classes", "Images of every class", _classes(found)),
+        ("kinds", "Kinds", _kinds(found)),
+        ("corrupt", "Corrupt files", _files(found.corrupt)),
+        ("skipped", "Left out", _files(found.skipped)),
+        ("across", "Copies across splits", _pairs(found.across)),
+        ("within", "Copies within a split", _pairs(found.within)),
+        ("contradictions", "Same pixels, other label", _pairs(found.contradictions)),
     ]
-    return Template((assets / "inspection.html").read_text(encoding="utf-8")).substitute(
-        policy=escape(_POLICY),
-        version=escape(__version__),
-        name=escape(found.source),
-        summary=el("p", summary(found)),
-        style=(assets / "report.css").read_text(encoding="utf-8"),
-        sections=join(parts),
-    )
+    sections = [Section(name, title, "", [content]) for name, title, content in parts]
+    head = Head(found.source, __version__, kind="data inspect")
+    return document(head, [el("p", summary(found), class_="lead")], sections)
 
 
 def summary(found: Inspection) -> str:
     """One sentence."""
-    ratio = "a class is empty" if found.imbalance is None else f"{found.imbalance:.1f} to 1"
+    empty = sum(not any(split[label] for split in found.counts.values()) for label in found.labels)
+    end = "a class is empty" if empty == 1 else f"{empty:,} classes are empty"
+    if found.imbalance is not None:
+        end = f"largest to smallest class: {found.imbalance:.1f} to 1"
     return (
         f"{found.num_images:,} of {found.num_files:,} files are images that can be used, in "
-        f"{len(found.labels):,} classes; largest to smallest class: {ratio}."
+        f"{len(found.labels):,} classes; {end}."
     )
 
 
@@ -63,6 +55,7 @@ def facts(found: Inspection) -> list[tuple[str, str]]:
         ("Modes", _tally(found.modes)),
         ("Turned by EXIF", f"{found.num_exif_rotated:,}"),
         ("Animated (first frame used)", f"{found.num_animated:,}"),
+        ("Classes without an image", some(found.empty) if found.empty else "none"),
         ("Corrupt", f"{len(found.corrupt):,}"),
         ("Left out", f"{len(found.skipped):,}"),
         ("Copies within a split", f"{len(found.within):,}"),
@@ -71,19 +64,15 @@ def facts(found: Inspection) -> list[tuple[str, str]]:
     ]
 
 
-def _section(title: str, content: Html) -> Html:
-    return el("section", el("h2", title), content)
-
-
 def _classes(found: Inspection) -> Html:
-    head = [column("Class"), *(column(split, "number") for split in found.counts)]
+    head = [column("Class", "text"), *(column(split, "number") for split in found.counts)]
     lines = []
     for label in found.labels:
         counts = [split[label] for split in found.counts.values()]
         cells = [number_cell(f"{count:,}", count) for count in [*counts, sum(counts)]]
         lines.append(el("tr", el("th", foreign(label), scope="row"), *cells))
     return table(
-        [*head, column("Sum", "number")], lines, "Images that can be used", "plain compact"
+        [*head, column("Sum", "number")], lines, "Images that can be used", "sortable plain compact"
     )
 
 
@@ -110,7 +99,12 @@ def _list(rows: Sequence[tuple[str, str]], head: str, code: bool) -> Html:
     caption = f"{len(rows):,} files"
     if len(rows) > MAX_FILES:
         caption += f", of which the first {MAX_FILES:,} are listed"
-    return table([column("File"), column(head)], lines, caption, "plain compact files")
+    return table(
+        [column("File", "text"), column(head, "text")],
+        lines,
+        caption,
+        "sortable plain compact files",
+    )
 
 
 def _range(sizes: Sizes | None) -> str:

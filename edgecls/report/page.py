@@ -30,11 +30,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Head:
-    """What the page is called. created: ISO 8601."""
+    """What the page is called. created: ISO 8601, or empty. kind: ``edgecls <kind>`` made it."""
 
     name: str
     version: str
-    created: str
+    created: str = ""
+    kind: str = "report"
 
 
 def document(
@@ -44,10 +45,10 @@ def document(
     style, script = _asset("report.css"), _asset("report.js")
     return Template(_asset("template.html")).substitute(
         policy=escape(_policy(script)),
-        title=escape(f"{head.name} · edgecls report"),
+        kind=escape(head.kind),
         name=escape(head.name),
         version=escape(head.version),
-        created=escape(units.moment(head.created)),
+        created=el("p", units.moment(head.created), class_="muted") if head.created else "",
         style=style,
         script=script,
         nav=join(el("li", el("a", s.title, href=f"#{s.id}")) for s in sections),

@@ -19,6 +19,58 @@ def test_inspect_shows_a_table_and_writes_a_page(edgecls, digit_images, tmp_path
     assert figures["counts"] == {"images": {str(n): 12 for n in range(10)}}
 
 
+def test_an_earlier_inspection_stays_unless_it_is_to_be_replaced(edgecls, digit_images, tmp_path):
+    inspect = ("data", "inspect", digit_images, "--out")
+    assert edgecls(*inspect, "seen").status == 0
+    seen = tmp_path / "cwd/seen"
+    (seen / "inspection.html").write_text("my notes")
+    again = edgecls(*inspect, "seen")
+    assert again.status == 2 and "seen exists already" in again.err and "--force" in again.err
+    assert (seen / "inspection.html").read_text() == "my notes"
+    assert edgecls(*inspect, "seen", "--force").status == 0
+    assert sorted(path.name for path in seen.iterdir()) == ["inspection.html", "inspection.json"]
+    assert (seen / "inspection.html").read_text() != "my notes"
+
+
+def test_what_is_not_ours_is_never_replaced(edgecls, digit_images, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis").write_text("years of work")
+    shutil.copytree(digit_images, tmp_path / "whole/images")
+    (tmp_path / "whole/inspection.json").write_text("{}")
+    inspect = ("data", "inspect", tmp_path / "whole/images", "--force", "--out")
+    ended = edgecls(*inspect, tmp_path / "mine")
+    assert ended.status == 2 and "replaces nothing else" in ended.err
+    ended = edgecls(*inspect, tmp_path / "whole")
+    assert ended.status == 2 and "which it would replace" in ended.err
+    assert (tmp_path / "mine/thesis").read_text() == "years of work"
+
+
+def test_an_empty_class_is_reported_and_a_training_refuses_it(edgecls, digit_images, tmp_path):
+    root = shutil.copytree(digit_images, tmp_path / "images")
+    (root / "ten").mkdir()
+    ended = edgecls("data", "inspect", root)
+    assert ended.status == 0, ended.err
+    assert "left out: ten: a class folder without a file" in ended.out
+    assert "in 11 classes; a class is empty." in ended.out
+    ended = edgecls("train", "--data", root)
+    assert ended.status == 1 and "class folders without a file: 'ten'" in ended.err
+    archive = shutil.make_archive(str(tmp_path / "digits"), "gztar", root)
+    ended = edgecls("data", "inspect", archive, "--json")
+    assert json.loads(ended.out)["counts"]["images"]["ten"] == 0
+    ended = edgecls("train", "--data", archive)
+    assert ended.status == 1 and "class folders without a file: 'ten'" in ended.err
+
+
+def test_an_error_of_a_packed_source_names_what_the_user_gave(edgecls, digit_images, tmp_path):
+    (tmp_path / "one").mkdir()
+    shutil.copytree(digit_images / "3", tmp_path / "one/train/3")
+    archive = shutil.make_archive(str(tmp_path / "one"), "gztar", tmp_path / "one")
+    ended = edgecls("train", "--data", archive)
+    assert ended.status == 1
+    assert f"error: {archive} has only one class, '3'" in ended.err
+    assert ".store" not in ended.err
+
+
 def test_names_from_outside_stay_on_their_line(edgecls, digit_images, tmp_path):
     root = shutil.copytree(digit_images, tmp_path / "images")
     (root / "3" / "a\nleft out: \x1b[2J\u202e.png").write_bytes(b"")

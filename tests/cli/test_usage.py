@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,18 @@ WRONG = [
     ("run --data {images} --set models.teacher.arch=resnet21", "did you mean 'resnet"),
     ("run --data {images} --set export.targets=['torhc']", "did you mean 'torch'"),
     ("run --data {images} --set ship=x", "unknown model: 'x'"),
+    ("run --out /proc/run", "nothing can be made in /proc"),
+    ("run --set tensorboard={file}", "is a file, and TensorBoard's files need a folder"),
+    ("init /proc/recipe.toml", "nothing can be made in /proc"),
+    ("train --out /proc/net", "choose a place where you may write with --out"),
+    ("train --out {file}/net", "is not a folder"),
+    ("train --tensorboard {file}", "is a file, and TensorBoard's files need a folder"),
+    ("train --tensorboard /proc/events", "you may write with --tensorboard"),
+    ("export {checkpoint} --target torch --out /proc/x", "nothing can be made in /proc"),
+    ("bench {bundle} --out /proc/rows.jsonl", "nothing can be made in /proc"),
+    ("evaluate {checkpoint} --out /proc/x", "nothing can be made in /proc"),
+    ("evaluate {checkpoint} --calibrated /proc/x", "nothing can be made in /proc"),
+    ("data inspect {images} --out /proc/x", "nothing can be made in /proc"),
     ("init {full}/mine", "exists already"),
     ("init no/such/recipe.toml", "there is no folder"),
     ("train --data no/such", "is not there"),
@@ -193,6 +207,19 @@ def test_a_full_disk_is_told_in_the_systems_words(edgecls, monkeypatch):
     ended = edgecls("run")
     assert ended.status == 1
     assert "No space left on device: 'runs/demo/results.part'" in ended.err
+    assert "fix: free some space" in ended.err
+
+
+def test_the_process_ends_without_a_last_search_for_garbage():
+    """It takes seconds where PyTorch was imported."""
+    code = """
+import gc
+gc.freeze = lambda: print("frozen")
+from edgecls.cli import main
+main(["--version"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "frozen", done.stderr
 
 
 def test_a_run_is_called_after_its_recipe_or_its_images(edgecls, monkeypatch, tmp_path):

@@ -8,7 +8,8 @@ from PIL import Image
 
 from edgecls.data import scan
 from edgecls.data.inspection import ALL, Sizes, inspect
-from edgecls.report.inspection import page, summary
+from edgecls.errors import DataError
+from edgecls.report.inspection import facts, page, summary
 
 
 @pytest.fixture
@@ -84,6 +85,46 @@ def test_a_class_without_an_image_is_no_error_here(folder, look):
     assert "a class is empty" in summary(found)
 
 
+def test_what_no_training_would_take_is_what_is_seen(folder, paint):
+    root = folder({"train/a": 2, "train/b": 0, "test/a": 1, "test/c": 0})
+    with pytest.raises(DataError, match="do not have the same classes"):
+        scan(root)
+    found = inspect(scan(root, lenient=True), "x")[0]
+    assert found.labels == ("a", "b", "c")
+    assert found.counts["train"] == {"a": 2, "b": 0, "c": 0}
+    assert found.empty == ("b in train", "c in train", "b in test", "c in test")
+    assert [(row.file, row.reason) for row in found.skipped] == [
+        ("test/c", "a class folder without a file"),
+        ("train/b", "a class folder without a file"),
+    ]
+    assert dict(facts(found))["Classes without an image"].startswith("'b in train', 'c in train'")
+
+
+def test_an_empty_class_and_a_single_one_are_no_error_here(folder):
+    cases = (({"a": 2, "b": 0}, ("b",), "a class is"), ({"c": 0}, ("b", "c"), "2 classes are"))
+    for counts, empty, told in cases:
+        root = folder(counts)
+        with pytest.raises(DataError, match="without a file"):
+            scan(root)
+        found, sheet = inspect(scan(root, lenient=True), "x")
+        assert found.empty == empty and f"{told} empty" in summary(found)
+        assert "Classes without an image" in page(found, sheet)
+    (root / "a").rename(root.parent / "a")
+    (root / "b").rmdir()
+    (root / "c").rmdir()
+    (root.parent / "a").rename(root / "only")
+    assert scan(root, lenient=True).labels == ("only",)
+    with pytest.raises(DataError, match="only one class"):
+        scan(root)
+
+
+def test_nothing_to_look_at_at_all_is_still_an_error(tmp_path):
+    for name in ("none", "empty"):
+        with pytest.raises(DataError, match=r"no class folders|does not exist"):
+            scan(tmp_path / name, lenient=True)
+        (tmp_path / "empty").mkdir(exist_ok=True)
+
+
 def test_the_sheet_is_the_same_each_time_and_small_images_are_not_blurred(folder):
     root = folder({"a": 14, "b": 3})
     sheets = [inspect(scan(root), "x", workers=workers)[1] for workers in (1, 3)]
@@ -97,7 +138,7 @@ def test_names_from_outside_are_text_in_the_page(folder, paint):
     listing = scan(root)
     found, sheet = inspect(listing, "<b>source</b>")
     text = page(found, sheet)
-    assert "<script" not in text and "<img" not in text and "<b>source" not in text
+    assert "<script>alert" not in text and "<img" not in text and "<b>source" not in text
     assert "&lt;img src=x&gt;\\x07.jpg" in text
     assert "data:image/jpeg;base64," in text
     assert "default-src 'none'" in text.replace("&#x27;", "'")

@@ -33,10 +33,13 @@ def located(source: str) -> Path:
     return Path(source) if name is None else torchvision.download(name)
 
 
-def scan(path: Path) -> Listing:
-    """Every image of a folder with one folder a class, or of a manifest. Raises DataError."""
+def scan(path: Path, lenient: bool = False) -> Listing:
+    """Every image of a folder with one folder a class, or of a manifest. Raises DataError.
+
+    lenient: also one on which nothing can be trained, such as one with an empty class.
+    """
     table = manifest.find(path)
-    return folders.scan(path) if table is None else manifest.scan(table)
+    return folders.scan(path, lenient) if table is None else manifest.scan(table, lenient)
 
 
 def find(path: Path) -> Packed | None:
@@ -50,4 +53,4 @@ def find(path: Path) -> Packed | None:
         found = source(path)
         if found is not None:
             return found
-    return archive.find(path, find)
+    return archive.find(path, find, lambda inner: scan(inner, lenient=True))

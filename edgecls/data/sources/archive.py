@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from edgecls.core import Progress
-from edgecls.data.listing import SPLIT_NAMES, printable
-from edgecls.data.sources.packed import Packed, files_of, shown
+from edgecls.data.listing import SPLIT_NAMES, Listing, printable
+from edgecls.data.sources.packed import Packed, files_of, shown, told_as
 from edgecls.data.walk import is_hidden
 from edgecls.errors import DataError
 
@@ -24,31 +24,41 @@ MAX_MEMBERS = 20_000_000
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 Find = Callable[[Path], Packed | None]
+Scan = Callable[[Path], Listing]
 
 
-def find(path: Path, inside: Find) -> Packed | None:
-    """The archive that `path` is. inside: recognises what was in it, if it is packed again."""
+def find(path: Path, inside: Find, scan: Scan) -> Packed | None:
+    """The archive that `path` is. inside: recognises what was in it, if it is packed again.
+
+    scan: lists what was in it otherwise, and raises DataError for what is no set of images.
+    """
     if not path.name.lower().endswith(SUFFIXES) or not path.is_file():
         return None
     return Packed(
         "archive",
         files_of(path.parent, [path.name]),
         ("pillow",),
-        lambda out, work, progress: _unpack(path, inside, out, work, progress),
+        lambda out, work, progress: _unpack(path, (inside, scan), out, work, progress),
     )
 
 
-def _unpack(path: Path, inside: Find, out: Path, work: Path, progress: Progress) -> None:
+def _unpack(
+    path: Path, readers: tuple[Find, Scan], out: Path, work: Path, progress: Progress
+) -> None:
+    inside, scan = readers
     files = work / "files"
     shutil.rmtree(files, ignore_errors=True)
     try:
         extract(path, files)
-        inner = _descend(files)
-        packed = inside(inner)
-        if packed is None:
-            inner.rename(out)
-        else:
-            packed.unpack(out, work, progress)
+        # The files are gone before an error is read: it names the archive and the member.
+        with told_as(files, shown(path)):
+            inner = _descend(files)
+            packed = inside(inner)
+            if packed is not None:
+                packed.unpack(out, work, progress)
+            else:
+                scan(inner)
+                inner.rename(out)
     finally:
         shutil.rmtree(files, ignore_errors=True)
 

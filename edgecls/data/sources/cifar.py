@@ -123,8 +123,9 @@ def _text_labels(path: Path) -> list[str]:
 
 def _pickled_labels(key: str) -> Callable[[Path], list[str]]:
     def read(path: Path) -> list[str]:
-        names = pickles.read(path).get(key)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        found = pickles.read(path).get(key)
+        names = [pickles.text(name) for name in found] if isinstance(found, list) else []
+        if not names or not all(isinstance(name, str) for name in names):
             raise _damaged(path, f"it has no {key!r}")
         return names
 

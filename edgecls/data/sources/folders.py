@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from edgecls.data.listing import SPLITS, Listing, Skipped, natural_key, printable, some
+from edgecls.data.listing import SPLITS, Entry, Listing, Skipped, natural_key, printable, some
 from edgecls.data.sources.packed import UNDERSTOOD
 from edgecls.data.walk import ClassFolder, is_hidden, walk
 from edgecls.device.classify import label_of
@@ -27,11 +27,12 @@ _SPLIT_FOLDERS = {
 _LAYOUT = "one folder per class, named after it, such as {root}/cat/1.jpg and {root}/dog/1.jpg"
 
 
-def scan(root: Path) -> Listing:
+def scan(root: Path, lenient: bool = False) -> Listing:
     """Every file of every class below `root`.
 
-    Raises DataError where there is no such folder, where it has fewer than two classes, a class
-    without files, or where the given splits do not have the same classes.
+    Raises DataError where there is no such folder, or none of a class in it; unless `lenient` also
+    where it has one class alone, a class without files, or where the given splits do not have the
+    same classes. Otherwise class folders without files are listed as skipped.
     """
     names, loose = _children(root)
     split_names = _given_splits(root, names)
@@ -42,13 +43,18 @@ def scan(root: Path) -> Listing:
         loose += [f"{name}/{file}" for file in more]
     if not split_names:
         folders = [ClassFolder(name, label_of(name), None) for name in names]
-    _check_classes(root, folders, tuple(split_names.values()), loose)
+    splits = tuple(split_names.values())
+    _check_any(root, folders, splits, loose)
+    if not lenient:
+        _check_classes(root, folders, splits)
     entries, skipped = walk(root, folders)
     skipped += [Skipped(printable(file), "lies outside the class folders") for file in loose]
     labels = sorted({folder.label for folder in folders}, key=natural_key)
-    listing = Listing(root, tuple(labels), tuple(entries), tuple(skipped))
-    _check_files(listing, folders)
-    return listing
+    empty = _without_files(folders, entries)
+    if empty and not lenient:
+        raise _no_files(empty, skipped)
+    skipped += [Skipped(name, "a class folder without a file") for name in empty]
+    return Listing(root, tuple(labels), tuple(entries), tuple(skipped))
 
 
 def _children(folder: Path) -> tuple[list[str], list[str]]:
@@ -103,30 +109,36 @@ def _given_splits(root: Path, names: Sequence[str]) -> dict[str, str]:
     return splits
 
 
-def _check_classes(
+def _check_any(
     root: Path, folders: Sequence[ClassFolder], splits: Sequence[str], loose: Sequence[str]
 ) -> None:
-    """Raises DataError for fewer than two classes, or classes that are not in every split."""
+    """Raises DataError where there is no class folder."""
+    if folders:
+        return
     shown = printable(str(root))
-    labels = sorted({folder.label for folder in folders}, key=natural_key)
-    layout = _LAYOUT.format(root=shown)
-    if not labels:
-        where = "in it" if not splits else "in " + " and ".join(sorted(splits, key=SPLITS.index))
-        what = f"{len(loose)} files lie directly {where}" if loose else "it is empty"
-        raise DataError(
-            f"{shown} has no class folders: {what}", f"make {layout}; understood are: {UNDERSTOOD}"
-        )
+    where = "in it" if not splits else "in " + " and ".join(sorted(splits, key=SPLITS.index))
+    what = f"{len(loose)} files lie directly {where}" if loose else "it is empty"
+    raise DataError(
+        f"{shown} has no class folders: {what}",
+        f"make {_LAYOUT.format(root=shown)}; understood are: {UNDERSTOOD}",
+    )
+
+
+def _check_classes(root: Path, folders: Sequence[ClassFolder], splits: Sequence[str]) -> None:
+    """Raises DataError for a single class, or classes that are not in every split."""
+    shown = printable(str(root))
     check_same_classes(
         shown,
         {split: {folder.label for folder in folders if folder.split == split} for split in splits},
     )
+    labels = {folder.label for folder in folders}
     if len(labels) < 2:
         only = root / folders[0].path
         inside = _children(only)[0] if folders[0].split is None else []
         hint = f"; if {printable(str(only))} holds the classes, give that folder" if inside else ""
         raise DataError(
-            f"{shown} has only one class, {labels[0]!r}: a classifier needs two",
-            f"make {layout}{hint}",
+            f"{shown} has only one class, {labels.pop()!r}: a classifier needs two",
+            f"make {_LAYOUT.format(root=shown)}{hint}",
         )
 
 
@@ -145,19 +157,15 @@ def check_same_classes(shown: str, by_split: Mapping[str, Set[str]]) -> None:
         )
 
 
-def _check_files(listing: Listing, folders: Sequence[ClassFolder]) -> None:
-    """Raises DataError for a class folder without a file."""
-    filled = {(entry.label, entry.split) for entry in listing.entries}
-    empty = [folder for folder in folders if (folder.label, folder.split) not in filled]
-    if not empty:
-        return
-    names = [printable(folder.path) for folder in empty]
-    reasons = [
-        f" ({skipped.file}: {skipped.reason})"
-        for skipped in listing.skipped
-        if skipped.file.startswith(names[0])
-    ]
-    raise DataError(
+def _without_files(folders: Sequence[ClassFolder], entries: Sequence[Entry]) -> list[str]:
+    """The class folders of which no file is listed, printable."""
+    filled = {(entry.label, entry.split) for entry in entries}
+    return [printable(f.path) for f in folders if (f.label, f.split) not in filled]
+
+
+def _no_files(names: Sequence[str], skipped: Sequence[Skipped]) -> DataError:
+    reasons = [f" ({s.file}: {s.reason})" for s in skipped if s.file.startswith(names[0])]
+    return DataError(
         f"class folders without a file: {some(names)}" + "".join(reasons[:1]),
         "put images into them, or remove them",
     )

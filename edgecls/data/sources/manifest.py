@@ -10,6 +10,7 @@ A folder with a ``manifest.csv`` or ``manifest.parquet`` in it is that table.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -40,6 +41,7 @@ from edgecls.errors import DataError
 NAMES = ("manifest.csv", "manifest.parquet")
 MAX_BYTES = 1 << 30
 SUFFIXES = (".csv", ".tsv", ".parquet")
+_AS_UTF_8 = "save it as 'CSV UTF-8' in a spreadsheet, or as UTF-8 in an editor"
 _DELIMITERS = {".csv": ",;\t|", ".tsv": "\t"}
 # In each row the names that a column may have, the first that is there counts.
 COLUMNS = {
@@ -68,11 +70,12 @@ def find(path: Path) -> Path | None:
     return next((path / name for name in NAMES if name in inner), None)
 
 
-def scan(path: Path) -> Listing:
+def scan(path: Path, lenient: bool = False) -> Listing:
     """The images of a table; its root is the table's folder.
 
     Images that are not there are listed as skipped. Raises DataError for a table that cannot be
-    read, that leaves its folder, contradicts itself, or has fewer than two classes.
+    read, that leaves its folder, contradicts itself, or of which no image is there; unless
+    `lenient` also where it has one class alone, or its splits do not have the same classes.
     """
     root = path.parent
     rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
@@ -81,6 +84,8 @@ def scan(path: Path) -> Listing:
         read.add(*row)
     entries = sorted(read.entries.values(), key=lambda entry: entry.path)
     _check(shown(path), entries, read.skipped)
+    if not lenient:
+        _check_classes(shown(path), entries)
     labels = sorted({entry.label for entry in entries}, key=natural_key)
     table = json.dumps([(entry.path, entry.label, entry.split) for entry in entries])
     digest = hashlib.sha256(table.encode()).hexdigest()
@@ -99,8 +104,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
 def _csv_rows(path: Path) -> Iterator[Row]:
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{shown(path)} has more than {MAX_BYTES:,} bytes", "split it")
-    # A byte that is not UTF-8 may be one of a file's name.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+    encoding, errors = _encoding(path)
+    with path.open(encoding=encoding, errors=errors, newline="") as stream:
         try:
             header = stream.readline()
             delimiter = max(_DELIMITERS.get(path.suffix.lower(), ","), key=header.count)
@@ -113,6 +118,25 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                     yield number, cells["path"], cells["label"], cells.get("split", "")
         except csv.Error as error:
             raise DataError(f"{shown(path)} is no CSV: {error}", "write it again") from error
+        except UnicodeError as error:
+            raise DataError(f"{shown(path)} is no text in UTF-16: {error}", _AS_UTF_8) from error
+
+
+def _encoding(path: Path) -> tuple[str, str]:
+    """(encoding, what is done about bytes that do not fit it) of a table, by its first bytes.
+
+    Raises DataError for those that are not read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if head in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        raise DataError(f"{shown(path)} is in UTF-32", _AS_UTF_8)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", "strict"
+    if b"\0" in head:
+        raise DataError(f"{shown(path)} is in UTF-16 without its mark, or is no text", _AS_UTF_8)
+    # A byte that is not UTF-8 may be one of a file's name.
+    return "utf-8-sig", "surrogateescape"
 
 
 def _columns(table: str, head: Sequence[str]) -> Mapping[str, str]:
@@ -203,7 +227,7 @@ def _split(name: str, where: str) -> str | None:
 
 
 def _check(table: str, entries: Sequence[Entry], skipped: Iterable[Skipped]) -> None:
-    """Raises DataError where no classifier can be trained on it."""
+    """Raises DataError where there is no image, or the splits are not given rightly."""
     first = next((f": {row.file}: {row.reason}" for row in skipped), "")
     if not entries and not first:
         raise DataError(f"{table} has no rows", "write one row an image below its first line")
@@ -215,13 +239,17 @@ def _check(table: str, entries: Sequence[Entry], skipped: Iterable[Skipped]) -> 
             f"{counts[None]} rows of {table} have no split, others do",
             "give every row its split, or none",
         )
+    if None not in counts and "train" not in counts:
+        given = some(split for split in SPLITS if split in counts)
+        raise DataError(f"{table} has the splits {given} but no 'train'", "add one")
+
+
+def _check_classes(table: str, entries: Sequence[Entry]) -> None:
+    """Raises DataError for a single class, or classes that are not in every split."""
     by_split: dict[str, set[str]] = {}
     for entry in entries:
         if entry.split:
             by_split.setdefault(entry.split, set()).add(entry.label)
-    if by_split and "train" not in by_split:
-        given = some(split for split in SPLITS if split in by_split)
-        raise DataError(f"{table} has the splits {given} but no 'train'", "add one")
     check_same_classes(table, by_split)
     labels = {entry.label for entry in entries}
     if len(labels) < 2:

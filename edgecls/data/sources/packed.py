@@ -7,7 +7,8 @@ machine: arrays become stored PNGs, encoded images stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,20 @@ def files_of(root: Path, names: Sequence[str]) -> Listing:
 def shown(path: Path) -> str:
     """A path as text."""
     return printable(str(path))
+
+
+@contextmanager
+def told_as(folder: Path, name: str) -> Iterator[None]:
+    """A DataError about what lies in `folder` calls it `name`: the user never sees the folder."""
+    here = shown(folder)
+    try:
+        yield
+    except DataError as error:
+        cause, fix = (
+            text.replace(f"{here}/", f"{name}: ").replace(here, name)
+            for text in (error.cause, error.fix)
+        )
+        raise DataError(cause, fix) from error
 
 
 def class_folders(labels: Sequence[str]) -> tuple[str, ...]:

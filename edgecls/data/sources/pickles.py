@@ -39,9 +39,10 @@ _DAMAGED = (
 
 
 def read(path: Path) -> dict[Any, Any]:
-    """The dictionary of a pickle; its strings are latin-1, its arrays uint8.
+    """The dictionary of a pickle with its keys as text; its arrays are uint8.
 
-    Raises DataError for anything else.
+    Python 2 had one kind of string, read here as latin-1; Python 3 may have written the same
+    dictionary with bytes for keys. Raises DataError for anything else.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -55,7 +56,12 @@ def read(path: Path) -> dict[Any, Any]:
         ) from error
     if not isinstance(found, dict):
         raise DataError(f"{shown(path)} holds no dictionary", "download it again")
-    return {key: _plain(value) for key, value in found.items()}
+    return {text(key): _plain(value) for key, value in found.items()}
+
+
+def text(value: Any) -> Any:
+    """Bytes as text, all else as it is."""
+    return value.decode("latin1") if isinstance(value, bytes) else value
 
 
 class _Reader(pickle.Unpickler):
@@ -73,6 +79,16 @@ class _Reader(pickle.Unpickler):
 
 def _plain(value: Any) -> Any:
     return value.array if hasattr(value, "array") else value
+
+
+def _array(data: object, shape: Any, order: Literal["F", "C"]) -> NDArray[np.uint8]:
+    """The bytes as an array. Raises ValueError where they are none, or not as many."""
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    if not isinstance(raw, (bytes, bytearray)):
+        raise ValueError("an array without its bytes")
+    if not all(isinstance(n, int) and n >= 0 for n in shape) or len(raw) != math.prod(shape):
+        raise ValueError(f"an array of {len(raw):,} bytes for the shape {str(shape)[:40]}")
+    return np.frombuffer(raw, np.uint8).reshape(shape, order=order)
 
 
 def _stand_ins() -> Mapping[tuple[str, str], Callable[..., Any]]:
@@ -93,20 +109,22 @@ def _stand_ins() -> Mapping[tuple[str, str], Callable[..., Any]]:
 
         def __setstate__(self, state: Any) -> None:
             _, shape, kind, fortran, data = state
-            if not isinstance(kind, Kind) or not isinstance(data, (bytes, str)):
-                raise ValueError("an array without its bytes")
-            raw = data.encode("latin1") if isinstance(data, str) else data
-            if not all(isinstance(n, int) and n >= 0 for n in shape) or len(raw) != math.prod(
-                shape
-            ):
-                raise ValueError(f"an array of {len(raw):,} bytes for the shape {str(shape)[:40]}")
-            order: Literal["F", "C"] = "F" if fortran else "C"
-            self.array = np.frombuffer(raw, np.uint8).reshape(shape, order=order)
+            if not isinstance(kind, Kind):
+                raise ValueError("an array of no kind")
+            self.array = _array(data, shape, "F" if fortran else "C")
 
     def reconstruct(kind: object, *_: object) -> Array:
         if kind is not Array:
             raise ValueError("an array of another class")
         return Array()
+
+    def from_buffer(data: object, kind: object, shape: Any, order: str, axes: Any = None) -> Array:
+        """An array of protocol 5; in the order 'K' its axes are turned once it is filled."""
+        found = Array()
+        found.__setstate__((1, shape, kind, order == "F", data))
+        if order == "K":
+            found.array = found.array.transpose(axes)
+        return found
 
     def encode(text: str, encoding: str) -> bytes:
         if encoding != "latin1":
@@ -116,6 +134,8 @@ def _stand_ins() -> Mapping[tuple[str, str], Callable[..., Any]]:
     return {
         ("numpy.core.multiarray", "_reconstruct"): reconstruct,
         ("numpy._core.multiarray", "_reconstruct"): reconstruct,
+        ("numpy.core.numeric", "_frombuffer"): from_buffer,
+        ("numpy._core.numeric", "_frombuffer"): from_buffer,
         ("numpy", "ndarray"): Array,
         ("numpy", "dtype"): Kind,
         ("_codecs", "encode"): encode,

@@ -101,3 +101,13 @@ def test_an_archive_in_an_archive_is_not_unpacked(tar, tmp_path):
     inner = tar(("a/1", b"1"), ("b/1", b"2")).read_bytes()
     with pytest.raises(DataError, match="no class folders"):
         unpack(tar(("x.tar.gz", inner), name="outer.tar.gz"), tmp_path)
+
+
+def test_what_is_no_set_of_images_is_told_of_the_archive(tar, tmp_path):
+    path = tar(("x/readme.txt", b"1"), ("x/more.txt", b"2"))
+    with pytest.raises(DataError) as caught:
+        unpack(path, tmp_path)
+    assert caught.value.cause.startswith(f"{path}: x has no class folders: 2 files lie directly")
+    assert f"{path}: x/cat/1.jpg" in caught.value.fix
+    assert str(tmp_path / "work") not in caught.value.cause + caught.value.fix
+    assert not (tmp_path / "out").exists()

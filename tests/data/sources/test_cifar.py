@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import pickle
 import tarfile
+from types import FunctionType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -34,11 +38,50 @@ def write_binary10(folder):
     (folder / "batches.meta.txt").write_text("\n".join(NAMES) + "\n\n")
 
 
-def write_python10(folder):
+TWO = functools.partial(pickle.dumps, protocol=2)
+
+
+def write_python10(folder, dump=TWO):
     for name, (pixels, labels) in batches().items():
         data = {"data": pixels, "labels": labels, "batch_label": name, "filenames": ["x.png"]}
-        (folder / name).write_bytes(pickle.dumps(data, protocol=2))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": NAMES}, protocol=2))
+        (folder / name).write_bytes(dump(data))
+    (folder / "batches.meta").write_bytes(dump({"label_names": NAMES, "num_vis": 3072}))
+
+
+class _Python2(pickle._Pickler):
+    """Writes what Python 2 wrote: its one kind of string, and numpy under its old name."""
+
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
+
+    def save_str(self, text):
+        data = text.encode("latin1") if isinstance(text, str) else text
+        size = bytes([len(data)]) if len(data) < 256 else len(data).to_bytes(4, "little")
+        self.write((pickle.SHORT_BINSTRING if len(data) < 256 else pickle.BINSTRING) + size + data)
+        self.memoize(text)
+
+    def save_global(self, what, name=None):
+        module = what.__module__.replace("numpy._core", "numpy.core")
+        self.write(pickle.GLOBAL + f"{module}\n{what.__name__}\n".encode())
+        self.memoize(what)
+
+    dispatch[str] = dispatch[bytes] = save_str
+    dispatch[FunctionType] = dispatch[type] = save_global
+
+
+def python2(value):
+    """As the real downloads are: protocol 2 of Python 2."""
+    stream = io.BytesIO()
+    _Python2(stream, protocol=2).dump(value)
+    return stream.getvalue()
+
+
+def as_bytes(value):
+    """What `pickle.load(stream, encoding="bytes")` gives of such a file."""
+    if isinstance(value, dict):
+        return {as_bytes(key): as_bytes(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_bytes(inner) for inner in value]
+    return value.encode() if isinstance(value, str) else value
 
 
 def write_binary100(folder):
@@ -113,6 +156,33 @@ def test_every_format_gives_its_pictures_and_names(write, tmp_path, name, outer)
     assert np.array_equal(pixels_at(found), first)
 
 
+DUMPS = {"python 2": python2}
+for protocol in range(6):
+    dump = functools.partial(pickle.dumps, protocol=protocol)
+    DUMPS[f"python 3, text, protocol {protocol}"] = dump
+    DUMPS[f"python 3, bytes, protocol {protocol}"] = lambda value, dump=dump: dump(as_bytes(value))
+
+
+@pytest.mark.parametrize("dump", DUMPS.values(), ids=DUMPS)
+def test_the_pickles_of_python_2_and_3_are_the_same_pictures(tmp_path, dump):
+    (tmp_path / "files").mkdir()
+    write_python10(tmp_path / "files", dump)
+    listing = unpack(tmp_path / "files", tmp_path)
+    assert listing.labels == tuple(NAMES) and len(listing.entries) == 60
+    last = rows(10, 5)[9].reshape(3, 32, 32).transpose(1, 2, 0)
+    assert np.array_equal(pixels_at(tmp_path / "out/test/thing 9/000009.png"), last)
+
+
+def test_the_files_of_python_2_are_as_it_wrote_them():
+    """The head of the real data_batch_1, up to its first labels."""
+    data = python2({"batch_label": "training batch 1 of 5", "labels": [6, 9]})
+    assert data.startswith(b"\x80\x02}q\x00(U\x0bbatch_labelq\x01U\x15training batch 1 of 5q\x02")
+    assert b"]q\x04(K\x06K\x09e" in data
+    pixels = python2(rows(1, 0))
+    assert pixels.startswith(b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n")
+    assert b"T\x00\x0c\x00\x00" in pixels
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_the_archive_as_it_is_downloaded(write, tmp_path, name):
     folder = write(name)
@@ -122,6 +192,24 @@ def test_the_archive_as_it_is_downloaded(write, tmp_path, name):
     listing = unpack(path, tmp_path)
     assert len(listing.labels) in (10, 100)
     assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_error_in_an_archive_names_the_archive_and_the_member(write, tmp_path, name, damage):
+    folder = write(name)
+    member = next(file for file in sorted(folder.iterdir()) if "test" in file.name)
+    member.write_bytes(member.read_bytes()[:-5])
+    if damage == "missing":
+        member.unlink()
+    path = tmp_path / f"{name}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, f"top/{name}")
+    with pytest.raises(DataError) as caught:
+        unpack(path, tmp_path)
+    where = f"{path}: top/{name}/{member.name}"
+    assert caught.value.cause.startswith(f"{where} {'is missing' if damage == 'missing' else ''}")
+    assert str(tmp_path / "work") not in caught.value.cause + caught.value.fix
 
 
 @pytest.mark.parametrize(

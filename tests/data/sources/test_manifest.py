@@ -227,3 +227,47 @@ def test_without_pyarrow_the_extra_is_named(table, monkeypatch):
     with pytest.raises(MissingDependency) as caught:
         scan(table(b"PAR1", "x.parquet"))
     assert "edgecls[parquet]" in caught.value.fix
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_spreadsheets_encodings_are_read(table, paint, encoding, delimiter):
+    """'Unicode text' of Excel is UTF-16 with its mark and tabs between the columns."""
+    text = (
+        TABLE.replace("images/2", "images/Käfer 猫").replace("cat", "Käfer").replace(",", delimiter)
+    )
+    data = text.replace("\n", "\r\n").encode(encoding)
+    marks = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+    path = table(marks.get(encoding, b"") + data)
+    paint(path.parent / "images/Käfer 猫.png", 2)
+    assert rows(scan(path)) == [
+        ("images/0.png", "Käfer", None),
+        ("images/1.png", "dog", None),
+        ("images/Käfer 猫.png", "Käfer", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (TABLE.encode("utf-32"), "is in UTF-32"),
+        (TABLE.encode("utf-16-le"), "is in UTF-16 without its mark"),
+        (TABLE.encode("utf-16")[:-1], "is no text in UTF-16"),
+        (TABLE.encode("utf-16") + b"\x00\xd8\x00\xd8", "is no text in UTF-16"),
+    ],
+)
+def test_an_encoding_that_is_not_read_is_named_with_how_to_save_the_table(table, data, cause):
+    with pytest.raises(DataError, match=cause) as caught:
+        scan(table(data))
+    assert "CSV UTF-8" in caught.value.fix
+
+
+def test_what_nothing_can_be_trained_on_is_listed_where_it_is_only_looked_at(table):
+    one = table("path,label\nimages/0.png,cat\n")
+    assert scan(one, lenient=True).labels == ("cat",)
+    text = "path,label,split\nimages/0.png,a,train\nimages/1.png,b,train\nimages/2.png,a,test\n"
+    assert scan(table(text), lenient=True).given_splits == ("train", "test")
+    with pytest.raises(DataError, match="test lacks 'b'"):
+        scan(table(text))
+    with pytest.raises(DataError, match="has no rows"):
+        scan(table("path,label\n"), lenient=True)

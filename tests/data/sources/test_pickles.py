@@ -15,15 +15,27 @@ from edgecls.data.sources import pickles
 from edgecls.errors import DataError
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
-def test_arrays_and_containers_are_read(tmp_path, protocol):
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("keys", [str, str.encode], ids=["text", "bytes"])
+def test_arrays_and_containers_are_read(tmp_path, protocol, keys):
     array = np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 6)
-    data = {"data": array, "labels": [1, 2], "names": ("a", None, 1.5), "turned": array.T}
+    cube = np.moveaxis(array[:8].reshape(2, 4, 6), 0, 1)
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    arrays = {
+        "data": array,
+        "turned": array.T,
+        "cube": cube,
+        "frozen": frozen,
+        "odd": array[:, ::2],
+    }
+    plain = {"labels": [1, 2], "names": ("a", None, 1.5)}
+    data = {keys(name): value for name, value in {**arrays, **plain}.items()}
     (tmp_path / "x").write_bytes(pickle.dumps(data, protocol=protocol))
     found = pickles.read(tmp_path / "x")
-    assert np.array_equal(found.pop("data"), array)
-    assert np.array_equal(found.pop("turned"), array.T)
-    assert found == {"labels": [1, 2], "names": ("a", None, 1.5)}
+    for name, expected in arrays.items():
+        assert np.array_equal(found.pop(name), expected), name
+    assert found == plain
 
 
 def test_a_pickle_of_python_2_is_read(tmp_path):
@@ -55,6 +67,10 @@ HOSTILE = [
     _Call(subprocess.Popen, ["touch", "owned"]),
     _Call(np.load, "x"),
     _Call(np.frombuffer, b"x"),
+    _Call(np._core.numeric._frombuffer, b"xy", np.dtype(np.uint8), (1,), "C"),
+    _Call(np._core.numeric._frombuffer, b"xy", np.dtype(np.uint8), (2,), "K", (0, 0)),
+    _Call(np._core.numeric._frombuffer, b"xy", np.dtype(np.uint8), (-2,), "C"),
+    _Call(np._core.numeric._frombuffer, b"xy", np.dtype(np.uint16), (1,), "C"),
     np.float64(1),
     np.array(["text"], dtype=object),
     np.array([1.5]),
