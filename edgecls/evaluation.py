@@ -1,7 +1,8 @@
 """The folder of an evaluation: what `edgecls evaluate` found, from which alone its report is made.
 
 ``evaluation.json`` (this module's `Evaluation`), ``predictions.npz`` (``classes``, ``logits``),
-``predictions.csv`` (a line an image) and ``files/<sha256>.png``, the pictures of the mistakes.
+``predictions.csv`` (a line an image) and ``files/<sha256>.png``, the pictures of the mistakes and
+of the images that are answered otherwise by the model that it is compared with.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgecls.compared import Compared, built
 from edgecls.errors import EdgeclsError
 from edgecls.rundir import Mistake, write_text
 
 NAME, PREDICTIONS, TABLE = "evaluation.json", "predictions.npz", "predictions.csv"
-FORMAT = 1
+FORMAT = 2
+# Format 1 knew no comparison.
+READABLE = (1, FORMAT)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class Evaluation:
     scored: Scored | None = None
     folds: Folds | None = None
     curve: LearningCurve | None = None
+    compared: Compared | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -120,13 +125,14 @@ class Evaluation:
         path = folder / NAME
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            if data["format"] != FORMAT:
+            if data["format"] not in READABLE:
                 raise EdgeclsError(f"{path}: unknown format {data['format']!r}", "evaluate again")
             for name in ("labels", "warnings", "notes"):
                 data[name] = tuple(data[name])
             data["scored"] = _scored(data["scored"]) if data["scored"] else None
             data["folds"] = _with_parts(Folds, data["folds"])
             data["curve"] = _with_parts(LearningCurve, data["curve"])
+            data["compared"] = built(Compared | None, data.get("compared"))
             return Evaluation(**data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EdgeclsError(f"{path} cannot be read: {error}", "evaluate again") from error
