@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, Field, computed_field, field_validator, model_validator
 
 from edgecls.core import Context, Dataset, Workload
-from edgecls.train.options import FitOptions
+from edgecls.train.options import TaughtOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgecls.train.losses import Loss
 
 
-class DistillOptions(FitOptions):
+class DistillOptions(TaughtOptions):
     """Options of ``edgecls distill``."""
 
     sgd_lr: ClassVar[float] = 0.4
@@ -36,12 +36,6 @@ class DistillOptions(FitOptions):
         description="pretrained weights that the student begins with: torchvision's name, a file "
         "or a checkpoint's folder",
     )
-    kind: Literal["kd", "dkd"] = Field(
-        "kd", description="dkd: the true class and the other classes weigh apart"
-    )
-    temperature: float = Field(4.0, gt=0, description="softens both answers")
-    alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
-    beta: float = Field(2.0, gt=0, description="dkd: weight of the classes that are not true")
     hints: float = Field(
         0.0, ge=0, description="weight of the features' directions being the teacher's (0: none)"
     )
@@ -50,12 +44,6 @@ class DistillOptions(FitOptions):
     )
     unlabelled: str | None = Field(
         None, description="a folder of images without labels, to learn from the teacher alone"
-    )
-    views: int = Field(
-        0,
-        ge=0,
-        description="the same augmented images come again after so many epochs, so that the "
-        "teacher answers them once (0: every epoch is new)",
     )
 
     @field_validator("teacher", mode="before")
@@ -67,8 +55,6 @@ class DistillOptions(FitOptions):
     def _is_used(self) -> Self:
         if self.hint_layers and not self.hints:
             raise ValueError("hint_layers has no effect: it needs hints above 0")
-        if "beta" in self.model_fields_set and self.kind != "dkd":
-            raise ValueError("beta has no effect: it needs kind dkd")
         if self.unlabelled and self.sampling == "balanced":
             raise ValueError("sampling balanced has no classes for unlabelled images: leave one")
         if self.unlabelled and not self.alpha:
@@ -104,21 +90,15 @@ class Distill:
         from edgecls.train import fit, losses, produce, start, teachers
 
         fit.set_up(context.threads, context.seed)
-        found = [
-            teachers.Teacher(produce.read_parent(folder, context), options, context)
-            for folder in parents.values()
-        ]
+        found = [teachers.load(folder, options, context) for folder in parents.values()]
         on_labels = losses.hard(options, context.data)
         context = replace(context, data=_material(options, context))
         student = start.fresh(options.arch, options, context)
         if options.weights:
             _begin_with(student, options.arch, options.weights, context, out)
         # A hint reads what the teacher computes, so its answers cannot be taken from the disk.
-        kept = None if options.hints else context.shared
-        answers = teachers.answers(found, options, replace(context, shared=kept), options.views)
-        loss = losses.distillation(
-            answers, options.temperature, options.alpha, on_labels, options.kind, options.beta
-        )
+        asked = replace(context, shared=None) if options.hints else context
+        loss = teachers.loss(found, options, asked, on_labels)
         learner = student
         if options.hints:
             learner, loss = _hinted(student, found[0].net, options, context, loss)
@@ -134,8 +114,7 @@ class Distill:
 
         if options.weights:
             weights.check(options.arch, options.weights)
-        share = min(1.0, options.views / options.epochs) if options.views else 1.0
-        share = 1.0 if options.hints else share
+        share = 1.0 if options.hints else options.taught_share
         return estimate.training_seconds(
             options.arch, options, work, *parents.values(), taught=share
         )

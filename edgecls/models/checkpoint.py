@@ -65,6 +65,16 @@ class Checkpoint:
         return (self.preprocess.channels, *self.preprocess.size)
 
     @property
+    def is_quantized(self) -> bool:
+        """Whether it was trained for int8."""
+        return any(edit.get("kind") == "fake-quantize" for edit in self.edits)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether its weights were trained to keep to 7 of the 8 bits."""
+        return any(edit.get("reduce_range") is True for edit in self.edits)
+
+    @property
     def size_bytes(self) -> int:
         """Of the fp32 weights' file."""
         return (self.folder / WEIGHTS).stat().st_size

@@ -24,7 +24,10 @@ def replay(net: nn.Module, edits: Sequence[Edit], input_shape: tuple[int, int, i
         if kind not in KINDS:
             raise unknown_name("edit", kind, KINDS)
         version, apply = KINDS[kind]
-        if edit.get("version") != version:
+        older = OLDER.get((kind, edit.get("version")))
+        if older is not None:
+            apply = older
+        elif edit.get("version") != version:
             raise EdgeclsError(
                 f"edit {kind!r} of version {edit.get('version')!r}, this edgecls replays {version}",
                 "install the version of edgecls that made the checkpoint",
@@ -39,16 +42,28 @@ def replay(net: nn.Module, edits: Sequence[Edit], input_shape: tuple[int, int, i
     return net
 
 
-def prune_edit(history: Sequence[Any], before: Mapping[str, int], after: Mapping[str, int]) -> Edit:
-    """The edit of a structured pruning.
+def cut_edit(
+    layers: Mapping[str, Any],
+    channels: Mapping[str, Sequence[int]] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> Edit:
+    """The edit of a structured pruning. layers: `cuts.changed` of the whole net and the cut one.
 
-    history: torch-pruning's ``pruning_history()``. before, after: layer -> output channels.
+    channels: layer -> output channels before and after. told: how the cut was found.
     """
-    changed = {name: [before[name], after[name]] for name in before if before[name] != after[name]}
-    return {"kind": "prune", "version": 1, "history": list(history), "channels": changed}
+    edit = {"kind": "prune", "version": 2, "layers": dict(layers), "channels": dict(channels or {})}
+    return {**edit, **(told or {})}
 
 
-def _replay_prune(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int]) -> nn.Module:
+def _replay_cut(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int]) -> nn.Module:
+    from edgecls.models import cuts
+
+    cuts.replay(net, edit["layers"])
+    return net
+
+
+def _replay_history(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int]) -> nn.Module:
+    """Version 1: torch-pruning's own history of the cut, done again."""
     import torch
     import torch_pruning
 
@@ -60,6 +75,23 @@ def _replay_prune(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int])
     return net
 
 
+def _replay_fake_quantize(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int]) -> Any:
+    from edgecls.models.quantized import edit as quantized
+
+    return quantized.replay(net, edit, input_shape)
+
+
+def _replay_nothing(net: nn.Module, edit: Edit, input_shape: tuple[int, int, int]) -> Any:
+    """Zeros among the weights leave the structure as it is."""
+    return net
+
+
 KINDS: dict[str, tuple[int, Callable[[Any, Edit, tuple[int, int, int]], Any]]] = {
-    "prune": (1, _replay_prune)
+    "prune": (2, _replay_cut),
+    "sparsify": (1, _replay_nothing),
+    "fake-quantize": (1, _replay_fake_quantize),
+}
+# (kind, version) of older checkpoints that are replayed still.
+OLDER: dict[tuple[str, Any], Callable[[Any, Edit, tuple[int, int, int]], Any]] = {
+    ("prune", 1): _replay_history
 }

@@ -139,3 +139,31 @@ class FitOptions(AugmentOptions):
         """The peak learning rate of a step of `batch_size` images (linear scaling, Goyal 2017)."""
         per_256 = self.lr or LEARNING_RATES.get(self.optimizer, self.sgd_lr)
         return per_256 * self.batch_size / 256
+
+
+class TaughtOptions(FitOptions):
+    """A training whose loss is a teacher's answers beside the labels."""
+
+    kind: Literal["kd", "dkd"] = Field(
+        "kd", description="dkd: the true class and the other classes weigh apart"
+    )
+    temperature: float = Field(4.0, gt=0, description="softens both answers")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of the teacher against the labels")
+    beta: float = Field(2.0, gt=0, description="dkd: weight of the classes that are not true")
+    views: int = Field(
+        0,
+        ge=0,
+        description="the same augmented images come again after so many epochs, so that the "
+        "teacher answers them once (0: every epoch is new)",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_kind(self) -> Self:
+        if "beta" in self.model_fields_set and self.kind != "dkd":
+            raise ValueError("beta has no effect: it needs kind dkd")
+        return self
+
+    @property
+    def taught_share(self) -> float:
+        """The share of the epochs in which the teacher is asked."""
+        return min(1.0, self.views / self.epochs) if self.views and self.epochs else 1.0

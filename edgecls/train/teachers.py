@@ -22,11 +22,11 @@ from edgecls.core import Context, Dataset
 from edgecls.hardware import package_version
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import Checkpoint
-from edgecls.train import precision
+from edgecls.train import losses, precision, produce
 from edgecls.train.augment import resolve
 from edgecls.train.batches import even
-from edgecls.train.losses import Answers, Piece
-from edgecls.train.options import FitOptions
+from edgecls.train.losses import Answers, Loss, Piece
+from edgecls.train.options import FitOptions, TaughtOptions
 from edgecls.world import world
 
 # More than this is not kept: the disk would fill faster than a teacher answers.
@@ -43,7 +43,7 @@ class Teacher:
         net = checkpoints.module(checkpoint).requires_grad_(False)
         self.checkpoint = checkpoint
         self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.half = precision.resolve(options.precision, net, device)
+        self.half = precision.resolve("auto", net, device)
 
     def __call__(self, piece: Piece) -> Tensor:
         """float[N, K]."""
@@ -54,6 +54,25 @@ class Teacher:
         ):
             logits: Tensor = self.net(piece.images).float()
         return logits
+
+
+def load(folder: Path, options: FitOptions, context: Context) -> Teacher:
+    """The teacher in a checkpoint's folder. Raises UsageError where the data is not for it."""
+    return Teacher(produce.read_parent(folder, context), options, context)
+
+
+def loss(
+    teachers: Sequence[Teacher], options: TaughtOptions, context: Context, on_labels: Loss
+) -> Loss:
+    """The loss of a `fit` of those options, which is given their `views`."""
+    return losses.distillation(
+        answers(teachers, options, context, options.views),
+        options.temperature,
+        options.alpha,
+        on_labels,
+        options.kind,
+        options.beta,
+    )
 
 
 def answers(

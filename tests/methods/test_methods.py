@@ -14,10 +14,11 @@ from edgecls.models import checkpoint
 from edgecls.recipe import validated
 
 NEEDED = {"train": {}, "finetune": {}, "distill": {"teacher": "t"}, "prune": {"model": "m"}}
+NEEDED["sparsify"] = {"model": "m"}
 
 
 def test_a_file_is_a_method():
-    assert methods.names() == ["distill", "finetune", "prune", "train"]
+    assert {"distill", "finetune", "prune", "sparsify", "train"} <= set(methods.names())
     for name in methods.names():
         assert methods.get(name).name == name and methods.get(name).summary
 
@@ -72,7 +73,7 @@ def test_plan_is_made_without_training(tiny_data):
     for name, needed in NEEDED.items():
         method = methods.get(name)
         arch = "resnet18" if name == "finetune" else "lenet5"
-        given = {} if name == "prune" else {"arch": arch}
+        given = {} if name in ("prune", "sparsify") else {"arch": arch}
         options = method.Options(epochs=1, **needed, **given)
         parents = {option: archs[option] for option in needed}
         assert method.arch(parents, options) == arch
