@@ -16,16 +16,20 @@ from edgecls.core import Artifact, Hardware, Images, Logits, Source, Target
 from edgecls.device import golden, meta
 from edgecls.device.measure import probabilities
 from edgecls.errors import ConversionError
+from edgecls.graph import TRAINED_TOLERANCE
 from edgecls.kits import kit_files
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.rundir import write_text
 from edgecls.runner import Runner
 
 # Of the source's logits on the golden images, over their standard deviation. fp32 differs by the
-# order of summation, fp16 by its 11 bits; int8 beyond two deviations is no conversion any more.
-SOURCE_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 2.0}
+# order of summation, fp16 by its 11 bits, bf16 by its 8; int8 beyond two deviations is no
+# conversion any more.
+SOURCE_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 0.4, "int8": 2.0}
+SOURCE_TOLERANCE |= {"int8-dynamic": 2.0, "int8-weights": 2.0}
 # Of the same artifact on another machine: other kernels, other instruction sets.
-ARTIFACT_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "int8": 0.5}
+ARTIFACT_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 0.4, "int8": 0.5}
+ARTIFACT_TOLERANCE |= {"int8-dynamic": 0.5, "int8-weights": 5e-2}
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,9 @@ def make(contents: Contents, out: Path, runs_here: bool) -> None:
     if not runs_here:
         return
     logits = run_golden(out)
-    _gate(contents.artifact, logits, reference)
+    _gate(contents, logits, reference)
     np.save(out / golden.ARTIFACT, logits, allow_pickle=False)
-    precision = contents.artifact.precision
-    proven = meta.Golden(len(reference), SOURCE_TOLERANCE[precision], ARTIFACT_TOLERANCE[precision])
+    proven = meta.Golden(len(reference), source_tolerance(contents), artifact_tolerance(contents))
     meta.write(str(out), meta.Meta(**{**vars(description), "golden": proven}))
 
 
@@ -77,9 +80,28 @@ def run_golden(bundle: Path) -> Logits:
     return logits
 
 
-def _gate(artifact: Artifact, logits: Logits, reference: Logits) -> None:
+def source_tolerance(contents: Contents) -> float:
+    """How far the artifact's logits may be from the source's.
+
+    A net that was trained for int8 is to answer as it was trained to, but for values that lie
+    between two integers: so does PyTorch itself with another size of the batch.
+    """
+    if contents.checkpoint.is_quantized:
+        return TRAINED_TOLERANCE
+    return SOURCE_TOLERANCE[contents.artifact.precision]
+
+
+def artifact_tolerance(contents: Contents) -> float:
+    """How far the same artifact's logits may be on another machine."""
+    return ARTIFACT_TOLERANCE[
+        "int8" if contents.checkpoint.is_quantized else contents.artifact.precision
+    ]
+
+
+def _gate(contents: Contents, logits: Logits, reference: Logits) -> None:
+    artifact = contents.artifact
     difference = golden.max_relative_difference(logits, reference)
-    tolerance = SOURCE_TOLERANCE[artifact.precision]
+    tolerance = source_tolerance(contents)
     if not difference <= tolerance:
         raise ConversionError(
             f"{artifact.target} {artifact.precision}: logits on the golden images differ from "
@@ -116,7 +138,7 @@ def _describe(contents: Contents, golden_count: int) -> meta.Meta:
         labels=checkpoint.labels,
         preprocess=checkpoint.preprocess,
         postprocess=meta.Postprocess(temperature=checkpoint.temperature),
-        golden=meta.Golden(golden_count, SOURCE_TOLERANCE[artifact.precision]),
+        golden=meta.Golden(golden_count, source_tolerance(contents)),
         model_files=artifact.files,
         kit=contents.target.kit,
         versions={"edgecls": __version__, **artifact.versions},

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 Logits = NDArray[np.float32]
 Classes = NDArray[np.int64]
 Status = Literal["ok", "skipped", "failed"]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-weights"]
+# Where the range of a quantized activation comes from; see `Remedies`.
+Ranges = Literal["minmax", "mean", "percentile", "entropy", "histogram"]
+Correction = Literal["none", "fast", "full"]
 SCHEMA_VERSION = 1
 
 
@@ -83,6 +86,71 @@ class Scheme:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """What is done against the accuracy that int8 costs. None of them costs time on the device.
+
+    ranges: of the activations over the calibration images: their extremes (``minmax``), the mean
+    of every image's extremes, the `percentile` (in percent) on either side, the range of least
+    divergence (``entropy``) or of least squared error (``histogram``).
+    bias_correction: evens out the mean error of every layer's channels: ``fast`` each layer on its
+    own, ``full`` one after the other, with what is quantized before it (Nagel et al. 2019).
+    equalise: channels of neighbouring convolutions get equal ranges (the same paper).
+    smooth_quant: alpha of SmoothQuant, where the target's tool has it (None: off).
+    float_layers: names of layers that are not quantized; these do cost time on the device.
+    """
+
+    ranges: Ranges = "minmax"
+    percentile: float = 99.99
+    bias_correction: Correction = "none"
+    equalise: bool = False
+    smooth_quant: float | None = None
+    float_layers: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "float_layers": list(self.float_layers)}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Remedies:
+        return Remedies(**{**data, "float_layers": tuple(data["float_layers"])})
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A step of the ladder that `--max-drop` climbs. reason: why it may help where others fail."""
+
+    name: str
+    remedies: Remedies
+    reason: str
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the Q/DQ pairs of a target's int8 graph stand.
+
+    op_types: the operators that are quantized (empty: all that can be). fused: their outputs stay
+    in float, because the runtime fuses what follows. bias: whether biases are quantized to int32.
+    shortcuts: whether an addition reads the int8 form of a tensor that its branch reads in int8.
+    """
+
+    op_types: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    bias: bool = True
+    shortcuts: bool = False
+
+
+@dataclass(frozen=True)
+class Quantizing:
+    """How a target's int8 is made. remedies: unless others are asked for; ladder: cheapest first.
+
+    placement: of its graph, or of the graph in ONNX Runtime that stands for it in a diagnosis.
+    """
+
+    remedies: Remedies
+    ladder: tuple[Rung, ...]
+    placement: Placement = Placement()
 
 
 class Images(Protocol):
@@ -144,13 +212,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert to. calibration: uint8[N, H, W, C], needed where there is a scheme."""
+    """What to convert to. calibration: uint8[N, H, W, C], needed where there is a scheme.
+
+    remedies: against what int8 costs; None are the target's own.
+    """
 
     precision: Precision
     hardware: Hardware
     scheme: Scheme | None = None
     calibration: Images | None = None
     batch: int = 1
+    remedies: Remedies | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +254,8 @@ class Target(Protocol):
     """One runtime to ship to: one file in ``edgecls/targets`` and one kit in ``export``.
 
     name: on the command line. requirements: pip lines of the device. host_only: a reference that
-    is measured here and never shipped. version: raised when its conversion changes.
+    is measured here and never shipped. version: raised when its conversion changes. quantizing:
+    how its int8 is made, None where it has none.
     """
 
     name: str
@@ -193,6 +266,7 @@ class Target(Protocol):
     requirements: tuple[str, ...]
     packages: tuple[str, ...]
     host_only: bool
+    quantizing: Quantizing | None
 
     def availability(self) -> Availability: ...
 
@@ -255,13 +329,34 @@ def unlogged(figures: Mapping[str, float]) -> None:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """p50s in milliseconds of a net and of another, measured in turn on one machine."""
+
+    ms: float
+    beside_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """The net's share of the other's: what drifts with the machine cancels out."""
+        return self.ms / self.beside_ms
+
+
+class Cost(Protocol):
+    """What a checkpoint costs on a target, measured beside another checkpoint."""
+
+    def __call__(self, checkpoint: Path, beside: Path, target: str, precision: str) -> Latency:
+        """Both are converted to that target and precision. Raises EdgeclsError."""
+        ...
+
+
+@dataclass(frozen=True)
 class Context:
     """What a method works with. workdir: its own, kept after a kill, so that it can resume.
 
     device: where it trains, as torch names it. log: told the figures of every epoch.
     shared: the folder that is kept, for other stages too, under the hash of what it depends on.
-    cost: a checkpoint's price, such as a latency measured on a target; injected, so that a method
-    can aim at it without knowing a target.
+    cost: measures a checkpoint on a target; injected, so that a method can aim at a latency
+    without knowing a target.
     """
 
     data: Dataset
@@ -272,7 +367,7 @@ class Context:
     device: str = "cpu"
     log: Callable[[Mapping[str, float]], None] = unlogged
     shared: Callable[[Mapping[str, Any]], Path] | None = None
-    cost: Callable[[Path], float] | None = None
+    cost: Cost | None = None
 
 
 class Method(Protocol):

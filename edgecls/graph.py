@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
+import tempfile
 import warnings
+import weakref
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecls import qdq
 from edgecls.core import Images, Logits, Scheme
 from edgecls.device.golden import max_relative_difference
 from edgecls.device.preprocess import Preprocess
@@ -27,6 +32,8 @@ OPSET, IR_VERSION = 18, 9
 INPUT, OUTPUT = "image", "logits"
 # fp32 in another order of summation; relative to the logits' standard deviation.
 FP32_TOLERANCE = 1e-3
+# Of a net that was trained for int8: a value that lies between two integers is rounded to either.
+TRAINED_TOLERANCE = 0.75
 
 
 class CheckpointSource:
@@ -55,13 +62,65 @@ class CheckpointSource:
         return Deployable(checkpoints.module(self._checkpoint), self.preprocess).eval()
 
     def onnx(self) -> Path:
+        if self._checkpoint.is_quantized:
+            raise ConversionError(
+                f"{self.checkpoint} was trained for int8, it has no graph in float",
+                "export int8, or export the model that it was trained from",
+            )
+        return self.exported()
+
+    def exported(self) -> Path:
+        """The graph as it is: of a net that was trained for int8 the QDQ graph, else `onnx`."""
         if not self._graph.exists():
-            export(self._net, self.preprocess, self._graph)
-            _check(self._graph, self)
+            if self._checkpoint.is_quantized:
+                from edgecls.models.quantized import integers
+
+                net = integers.with_integers(self._net)
+                export(net, self.preprocess, self._graph, integers.translations())
+                _check(self._graph, self, TRAINED_TOLERANCE)
+            else:
+                export(self._net, self.preprocess, self._graph)
+                _check(self._graph, self, FP32_TOLERANCE)
         return self._graph
 
     def quantized(self, scheme: Scheme) -> Path | None:
-        return None
+        """See `Source`; int8 activations with zero point 0, or uint8 with 128.
+
+        Raises ConversionError where the weights were not trained for `scheme`.
+        """
+        if not self._checkpoint.is_quantized:
+            return None
+        self._refuse(scheme)
+        if scheme.activation == "int8":
+            return self.exported()
+        path = self._scratch / f"{scheme.name}.onnx"
+        if not path.exists():
+            import onnx
+
+            model = onnx.load(self.exported())
+            qdq.to_uint8(model)
+            onnx.save(model, path)
+        return path
+
+    def _refuse(self, scheme: Scheme) -> None:
+        if not scheme.per_channel:
+            raise ConversionError(
+                "the net was trained for weights per channel, the target takes them per tensor",
+                "export int8 from the model that it was trained from",
+            )
+        if scheme.reduce_range and not self._checkpoint.is_reduced:
+            raise ConversionError(
+                "the net was trained for weights in 8 bits, which saturate on this CPU: it has no "
+                "VNNI",
+                "train it again with reduce_range = yes",
+            )
+
+    @cached_property
+    def _scratch(self) -> Path:
+        """A folder that goes with the source."""
+        path = Path(tempfile.mkdtemp(prefix="edgecls-"))
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return path
 
     def logits(self, images: Images) -> Logits:
         import numpy as np
@@ -77,8 +136,13 @@ class CheckpointSource:
         return logits
 
 
-def export(net: Any, preprocess: Preprocess, path: Path) -> None:
-    """Write the canonical ONNX of a `Deployable` net. Raises ConversionError."""
+def export(
+    net: Any, preprocess: Preprocess, path: Path, translations: Mapping[Any, Any] | None = None
+) -> None:
+    """Write the canonical ONNX of a `Deployable` net. Raises ConversionError.
+
+    translations: of operators that are not PyTorch's own.
+    """
     import onnx
     import torch
 
@@ -99,6 +163,7 @@ def export(net: Any, preprocess: Preprocess, path: Path) -> None:
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 verbose=False,
+                custom_translation_table=dict(translations or {}),
             )
         assert exported is not None
         model = exported.model_proto
@@ -202,7 +267,7 @@ def run(path: Path, images: Images) -> Logits:
     return logits
 
 
-def _check(path: Path, source: CheckpointSource) -> None:
+def _check(path: Path, source: CheckpointSource, tolerance: float) -> None:
     """The parity check of the export itself: on random images, which reach every range."""
     import numpy as np
 
@@ -213,10 +278,10 @@ def _check(path: Path, source: CheckpointSource) -> None:
     except ConversionError:
         path.unlink()
         raise
-    if not difference <= FP32_TOLERANCE:
+    if not difference <= tolerance:
         path.unlink()
         raise ConversionError(
             f"the exported graph's logits differ from PyTorch's by {difference:.2g} of their "
-            f"standard deviation, more than {FP32_TOLERANCE:g}",
+            f"standard deviation, more than {tolerance:g}",
             "report this net: its export is wrong",
         )

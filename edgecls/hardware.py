@@ -42,6 +42,12 @@ def here() -> Hardware:
     )
 
 
+def saturates(machine: Hardware) -> bool:
+    """Whether 8-bit weights overflow: x86 without VNNI adds two products in 16 bits."""
+    arm = machine.machine in ("aarch64", "arm64")
+    return not arm and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(machine.features)
+
+
 def usable_cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -19,6 +19,19 @@ DIGITS = "digits"
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+# What `robustness.corruptions` can do, which this module cannot import.
+Corruption = Literal[
+    "gaussian-noise",
+    "shot-noise",
+    "impulse-noise",
+    "gaussian-blur",
+    "defocus-blur",
+    "motion-blur",
+    "brightness",
+    "contrast",
+    "jpeg",
+    "pixelate",
+]
 # Names of folders in the run's folder.
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -58,11 +71,37 @@ class ExportSection(Section):
         min_length=1,
         description="runtimes to convert to",
     )
-    precisions: list[Literal["fp32", "fp16", "int8"]] = Field(
-        default=["fp32", "fp16", "int8"],
-        min_length=1,
-        description="of these, those that a target has",
+    precisions: list[Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-weights"]] = (
+        Field(
+            default=["fp32", "fp16", "int8"],
+            min_length=1,
+            description="of these, those that a target has",
+        )
     )
+
+
+class QuantizeSection(Section):
+    max_drop: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="climb the ladder until int8 loses no more (0.005: half a point)",
+    )
+    qat: bool = Field(True, description="the last step of the climb is training for int8")
+    ranges: Literal["minmax", "mean", "percentile", "entropy", "histogram"] | None = Field(
+        None, description="of the activations (the target's own choice)"
+    )
+    percentile: float | None = Field(
+        None, gt=50, lt=100, description="of the ranges called percentile, in percent (99.99)"
+    )
+    bias_correction: Literal["none", "fast", "full"] | None = Field(
+        None, description="none, fast or full (the target's own choice)"
+    )
+    equalise: bool | None = Field(None, description="even out neighbouring layers' channels")
+    smooth_quant: float | None = Field(
+        None, ge=0, le=1, description="alpha of SmoothQuant, where the target has it"
+    )
+    float_layers: list[str] = Field([], description="layers that stay in float")
 
 
 class BenchSection(Section):
@@ -77,6 +116,41 @@ class BudgetSection(Section):
     max_drop: float = Field(0.01, ge=0, le=1, description="of accuracy below the reference model")
     max_latency_ms: float | None = Field(None, gt=0, description="limit of the p90")
     max_size_bytes: int | None = Field(None, gt=0, description="limit of the model's files")
+
+
+class RobustnessSection(Section):
+    enabled: bool = Field(
+        True, description="whether compressed models and their sources answer changed images"
+    )
+    images: Positive = Field(200, description="test images that are corrupted, at most")
+    corruptions: list[Corruption] = Field(
+        default=[
+            *("gaussian-noise", "defocus-blur", "brightness", "contrast", "jpeg", "pixelate"),
+        ],
+        description=f"of: {', '.join(get_args(Corruption))}",
+    )
+    severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(
+        default=[1, 2, 3, 4, 5], min_length=1, description="of each corruption: 1 weak to 5 strong"
+    )
+    attacks: list[Literal["fgsm", "pgd"]] = Field(
+        default=["fgsm", "pgd"], description="by the gradient of each checkpoint"
+    )
+    attacked: Positive = Field(100, description="of these images, those that are attacked")
+    eps: list[Annotated[int, Field(ge=1, le=255)]] = Field(
+        default=[2, 8],
+        min_length=1,
+        description="largest change of a pixel by an attack, in steps of 1/255",
+    )
+    steps: Positive = Field(7, le=1000, description="of pgd")
+    max_excess: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="warn where a model loses so much more accuracy on them than its source does",
+    )
+    rows: Literal["compressed", "all"] = Field(
+        "compressed", description="bundles that are scored: those below fp32, or all"
+    )
 
 
 class Recipe(Section):
@@ -98,8 +172,10 @@ class Recipe(Section):
     ship: str | None = Field(None, description="the model to export (the last one)")
     reference: str | None = Field(None, description="the model to compare with (the first one)")
     export: ExportSection = ExportSection()
+    quantize: QuantizeSection = QuantizeSection()
     bench: BenchSection = BenchSection()
     budget: BudgetSection = BudgetSection()
+    robustness: RobustnessSection = RobustnessSection()
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

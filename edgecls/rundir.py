@@ -7,8 +7,10 @@
   ``val_top1``, ``seconds``
 - predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``
 - mistakes ``.json``: a list of `Mistake`, the most confident first; their pictures are ``.png``
+- climb ``.json``: how a row came to its int8, `edgecls.quantize.climbing.Climb`
 - latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
 - contact ``.jpg``: training images, one row a class
+- comparisons ``.json``: a `Compared` of `edgecls.compared`; its pictures are ``.png``
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ class RunInfo:
     data: ``source``, ``splits`` (name -> label -> count), ``skipped`` ([{file, reason}]),
     ``duplicates`` ([{file, same_as}]), ``notes``, ``pictures`` (``contact``: sha256 of the contact
     sheet; ``labels`` of its rows, ``columns``, and ``pitch``, the pixels from row to row).
-    plan: ``reasons`` (sentences), ``minutes``.
+    plan: ``reasons`` (sentences), ``minutes``. compared: sha256 of the comparisons, or None.
     """
 
     name: str
@@ -114,6 +116,7 @@ class RunInfo:
     models: tuple[ModelInfo, ...]
     stages: tuple[StageInfo, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
+    compared: str | None = None
     format: int = FORMAT
 
     def write(self, run: Path) -> None:

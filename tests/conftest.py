@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from edgecls.core import Context, Dataset
 from edgecls.data import SplitFractions, load, prepare, write_digits
 from edgecls.device import meta
 from edgecls.device.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from edgecls.graph import CheckpointSource
 
 PER_CLASS = 12
 
@@ -69,6 +73,30 @@ def tiny_checkpoint(tiny_data: Dataset, tmp_path_factory: pytest.TempPathFactory
     options = METHOD.Options(arch="resnet8", epochs=1, batch_size=8)
     METHOD.apply({}, options, Context(tiny_data, 0, root / "work"), root / "out")
     return root / "out"
+
+
+@pytest.fixture(scope="session")
+def tiny_int8(
+    tiny_checkpoint: Path, tiny_data: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """`tiny_checkpoint` after an epoch of training for int8; treat it as read-only."""
+    from edgecls.methods.qat import METHOD
+
+    root = tmp_path_factory.mktemp("int8")
+    (root / "out").mkdir()
+    (root / "work").mkdir()
+    options = METHOD.Options(model="tiny", epochs=1, batch_size=8, reduce_range="yes")
+    context = Context(tiny_data, 0, root / "work")
+    METHOD.apply({"model": tiny_checkpoint}, options, context, root / "out")
+    return root / "out"
+
+
+@pytest.fixture(scope="session")
+def int8_source(tiny_int8: Path, tmp_path_factory: pytest.TempPathFactory) -> CheckpointSource:
+    """The source of `tiny_int8`: its graph is exported once."""
+    from edgecls.graph import CheckpointSource
+
+    return CheckpointSource(tiny_int8, tmp_path_factory.mktemp("int8-graph") / "model.onnx")
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,21 @@ def test_every_recipe_is_valid_and_its_nets_exist(path):
     nets = resolve(parse(load(path)).models)
     assert nets
     for net in nets:
-        zoo.build(net.options.arch, 10, 3, (32, 32))
+        if hasattr(net.options, "arch"):
+            zoo.build(net.options.arch, 10, 3, (32, 32))
 
 
-def test_the_teacher_is_the_fast_recipes_own_so_that_it_is_trained_once():
-    fast, taught = (load(RECIPES[0].parent / f"cifar-{n}.toml") for n in ("fast", "resnet8-taught"))
-    assert taught["models"]["fast"] == fast["models"]["fast"]
-    assert taught["data"] == fast["data"]
+def test_a_net_that_two_recipes_name_is_the_same_in_both_so_that_it_is_trained_once():
+    first: dict[str, object] = {}
+    shared = set()
+    for path in [path for path in RECIPES if path.stem.startswith("cifar-")]:
+        tables = load(path)
+        assert tables["data"] | {"seed": 0} == load(RECIPES[0])["data"] | {"seed": 0}
+        for name, table in tables["models"].items():
+            if table["method"] != "train":
+                continue
+            if name in first:
+                shared.add(name)
+                assert table == first[name], f"{name} of {path.name}"
+            first.setdefault(name, table)
+    assert {"fast", "resnet20"} <= shared

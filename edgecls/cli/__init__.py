@@ -5,6 +5,9 @@ Every `EdgeclsError` ends here, as two lines on stderr: exit status 2 for usage,
 
 from __future__ import annotations
 
+import atexit
+import errno
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -22,9 +25,11 @@ COMMANDS = {
     "train": ("methods", "Train a net from fresh weights."),
     "finetune": ("methods", "Train a net that begins with pretrained weights."),
     "distill": ("methods", "Train a small net to answer as a teacher does."),
-    "prune": ("methods", "Cut channels until a model needs fewer multiply-accumulates."),
+    "prune": ("methods", "Cut channels until a model is as small or as quick as asked."),
+    "sparsify": ("methods", "Set single weights to zero: smaller downloads, quick on few chips."),
+    "qat": ("methods", "Train a model for int8, with its own float answers as the teacher."),
     "export": ("bundles", "Convert a checkpoint for a target and package it as a bundle."),
-    "quantize": ("bundles", "Convert a checkpoint to int8 with calibration images."),
+    "quantize": ("quantize", "Convert a checkpoint to int8: remedies, diagnosis, bounded loss."),
     "verify": ("bundles", "Prove that a bundle is whole and still answers as it should."),
     "predict": ("bundles", "Classify images with a bundle."),
     "bench": ("bundles", "Measure bundles side by side."),
@@ -32,6 +37,18 @@ COMMANDS = {
     "report": ("run", "Write a run's report again."),
     "models": ("models", "Every architecture, with its parameters and multiply-accumulates."),
     "targets": ("targets", "What this machine can convert to, compile and run, and why not."),
+}
+
+_RIGHTS = "give yourself the right to, or choose another folder"
+# What may happen to files in the middle of the work, and what helps.
+CURES = {
+    errno.ENOSPC: "free some space; the same command goes on where it was",
+    errno.EDQUOT: "free some space; the same command goes on where it was",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "look at the disk, or choose a folder on another one",
 }
 
 
@@ -72,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     from edgecls.errors import EdgeclsError, UsageError
 
+    # The last search for garbage among PyTorch's objects takes seconds, and frees nothing of use.
+    atexit.register(gc.freeze)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name or a sign that the terminal's encoding lacks is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -94,4 +113,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         # A full disk or a missing right: the system's own words name the file and the cause.
         click.echo(f"error: {error}", err=True)
+        if error.errno in CURES:
+            click.echo(f"  fix: {CURES[error.errno]}", err=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""``edgecls export``, ``quantize``, ``verify``, ``predict`` and ``bench``."""
+"""``edgecls export``, ``verify``, ``predict`` and ``bench``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -22,7 +23,7 @@ threads = click.option("--threads", type=COUNT, default=1, show_default=True, he
 @click.command()
 @click.argument("checkpoint", type=FOLDER)
 @click.option("--target", required=True, help="A runtime; `edgecls targets` lists them.")
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), help="[default: fp32]")
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: fp32]")
 @click.option("--out", type=FOLDER, help="The bundle's folder [default: <target>-<precision>].")
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
 def export(
@@ -33,27 +34,11 @@ def export(
 
     precisions = targets.get(target).precisions
     chosen: Precision = precision or ("fp32" if "fp32" in precisions else precisions[0])
-    _export(checkpoint, target, chosen, out, force)
-
-
-@click.command()
-@click.argument("checkpoint", type=FOLDER)
-@click.option("--target", required=True, help="A runtime; `edgecls targets` lists them.")
-@click.option("--out", type=FOLDER, help="The bundle's folder [default: <target>-int8].")
-@click.option("--force", is_flag=True, help="Replace what is in --out.")
-def quantize(checkpoint: Path, target: str, out: Path | None, force: bool) -> None:
-    """Convert a checkpoint to int8, its ranges from the checkpoint's own training images."""
-    _export(checkpoint, target, "int8", out, force)
-
-
-def _export(
-    checkpoint: Path, target: str, precision: Precision, out: Path | None, force: bool
-) -> None:
     from edgecls.device.meta import bundle_sha256
     from edgecls.pipeline.single import export as convert
 
-    folder = out or Path(f"{target}-{precision}")
-    written = convert(checkpoint, target, precision, folder, force)
+    folder = out or Path(f"{target}-{chosen}")
+    written = convert(checkpoint, target, chosen, folder, force)
     click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
 
 
@@ -127,6 +112,7 @@ def bench(
     from edgecls.cli.display import display, show
     from edgecls.core import write_results
     from edgecls.errors import UsageError
+    from edgecls.pipeline import places
     from edgecls.pipeline.single import bench as measure
     from edgecls.report import terminal_table
 
@@ -136,6 +122,8 @@ def bench(
         raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}", "make it first")
+    if out is not None:
+        places.writable(out)
     protocol = Protocol(threads, launches, rounds, queries, seconds)
     rows = measure(bundles, protocol, trust_code, display())
     if out is not None:

@@ -8,17 +8,9 @@ from pathlib import Path
 
 import click
 
-from edgecls.cli.flags import DATA_HELP
+from edgecls.cli.flags import DATA_HELP, Numbers
 
 FOLDER = click.Path(path_type=Path)
-
-
-def _shares(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, ...]:
-    """The numbers of a list that is separated by commas."""
-    try:
-        return tuple(float(part) for part in value.split(",")) if value else ()
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no list such as 0.1,0.25,0.5,1") from None
 
 
 @click.command()
@@ -35,7 +27,7 @@ def _shares(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 @click.option(
     "--learning-curve",
     "sizes",
-    callback=_shares,
+    type=Numbers(),
     metavar="SHARE,…",
     help="Train anew on these shares of the training images, such as 0.1,0.25,0.5,1.",
 )
@@ -45,6 +37,12 @@ def _shares(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     "--calibrated",
     type=FOLDER,
     help="Fit the temperature on validation, and write a copy of the checkpoint with it here.",
+)
+@click.option(
+    "--against",
+    type=FOLDER,
+    help="Compare with this model, such as the one that MODEL was made from: a paired test, what "
+    "flipped, calibration, and accuracy on corrupted and attacked images.",
 )
 @click.option("--seed", type=int, help="Of the draws, where MODEL does not say it [default: 0].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
@@ -56,10 +54,11 @@ def evaluate(
     data: str | None,
     split: str | None,
     folds: int | None,
-    sizes: tuple[float, ...],
+    sizes: list[float] | None,
     recipe: Path | None,
     net: str | None,
     calibrated: Path | None,
+    against: Path | None,
     seed: int | None,
     overrides: tuple[str, ...],
     out: Path | None,
@@ -75,7 +74,7 @@ def evaluate(
     from edgecls.pipeline.evaluate import Wish
     from edgecls.pipeline.evaluate import evaluate as run
     from edgecls.recipe import load, parse, put
-    from edgecls.report import evaluation_table
+    from edgecls.report import comparison_lines, evaluation_table
 
     tables = load(recipe, overrides)
     if data is not None:
@@ -83,10 +82,12 @@ def evaluate(
     if seed is not None:
         put(tables, "seed", seed)
     folder = out or Path("runs") / "evaluations" / _name(model or recipe)
-    wish = Wish(model, split, folds, sizes, net, calibrated, trust_code)
+    wish = Wish(model, split, folds, tuple(sizes or ()), net, calibrated, trust_code, against)
     command = shlex.join(["edgecls", *sys.argv[1:]])
     found = run(wish, parse(tables), folder, command, display(), force)
     show(evaluation_table(found))
+    for line in comparison_lines(found.compared):
+        click.echo(line)
     if calibrated is not None:
         click.echo(f"checkpoint: {calibrated}")
     click.echo(f"report: {folder / 'report.html'}")

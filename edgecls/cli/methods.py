@@ -91,6 +91,6 @@ def _with_flags(method: Method, body: Callable[..., None]) -> click.Command:
     return click.command(name=method.name, cls=Sectioned)(body)
 
 
-train, finetune, distill, prune = (
-    command(name) for name in ("train", "finetune", "distill", "prune")
+train, finetune, distill, prune, sparsify, qat = (
+    command(name) for name in ("train", "finetune", "distill", "prune", "sparsify", "qat")
 )

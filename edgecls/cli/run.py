@@ -60,7 +60,9 @@ def _plain(name: str) -> str:
 def init(recipe: Path, force: bool) -> None:
     """Write a commented recipe."""
     from edgecls.cli.template import write
+    from edgecls.pipeline import places
 
+    places.writable(recipe, "another path")
     click.echo(f"wrote {write(recipe, force)}; run it with: edgecls run {recipe}")
 
 

@@ -82,7 +82,10 @@ SCHEMA: Dict[str, Any] = {
         },
         "model": {"type": "string", "description": "the model's name in its run"},
         "target": {"type": "string", "description": "runtime, such as openvino"},
-        "precision": {"type": "string", "description": "fp32, fp16 or int8"},
+        "precision": {
+            "type": "string",
+            "description": "fp32, fp16, bf16, int8, int8-dynamic or int8-weights",
+        },
         "scheme": {"type": ["object", "null"], "description": "how int8 was quantized"},
         "hardware": {"type": "object", "description": "the machine that it was converted for"},
         "input_shape": {

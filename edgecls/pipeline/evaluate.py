@@ -10,25 +10,20 @@ import csv
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecls import __version__, hardware, report
-from edgecls import data as datas
 from edgecls.core import Logits
 from edgecls.device.measure import probabilities
-from edgecls.errors import EdgeclsError, UsageError, unknown_name
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.evaluation import PREDICTIONS, TABLE, Evaluation, Scored
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import marks
-from edgecls.pipeline import folds, holdout, learning, mistakes, places, subject
-from edgecls.pipeline.choice import Choice, choose
+from edgecls.pipeline import against, anew, holdout, learning, mistakes, places, subject
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.holdout import Folder, Holdout
-from edgecls.pipeline.nets import resolve
-from edgecls.pipeline.parts import Maker, maker, pool
 from edgecls.pipeline.subject import Model
 from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe
@@ -46,7 +41,7 @@ class Wish:
 
     subject: a checkpoint or a bundle; None trains `net` of the recipe (None: its first) anew for
     `folds` and `sizes` (shares of the training images). calibrated: where a copy of the checkpoint
-    goes, with a temperature fitted on validation.
+    goes, with a temperature fitted on validation. against: a model to compare the subject with.
     """
 
     subject: Path | None = None
@@ -56,6 +51,7 @@ class Wish:
     net: str | None = None
     calibrated: Path | None = None
     trust_code: bool = False
+    against: Path | None = None
 
 
 def evaluate(
@@ -70,13 +66,19 @@ def evaluate(
     _check(wish, retrain, out)
     for place in filter(None, (out, wish.calibrated)):
         places.check(recipe.data.path, place)
-        places.free(place, force, filter(None, [wish.subject]))
+        places.free(place, force, filter(None, [wish.subject, wish.against]))
     model = subject.read(wish.subject, wish.trust_code) if wish.subject else None
+    other = None
+    if model is not None and wish.against is not None:
+        other = against.read(wish.against, model, wish.trust_code)
     if model is not None:
         recipe = subject.as_trained(recipe, model)
     workshop = Workshop(Store(out.parent / STORE), recipe, events)
     folder = holdout.look(workshop)
-    made = _maker(workshop, wish, model, folder) if retrain else None
+    # Whatever is wrong with the training anew is told before anything is scored.
+    training = None
+    if retrain:
+        training = anew.plan(workshop, model, folder, wish.net, wish.folds, wish.sizes)
     found = Evaluation(
         name=out.name,
         command=command,
@@ -89,9 +91,9 @@ def evaluate(
             **hardware.versions(("torch", "torchvision", "numpy")),
         },
     )
-    score = _score(workshop, wish, model, folder) if model else None
-    if made is not None:
-        found = _train_anew(workshop, wish, found, made, folder, model)
+    score = _score(workshop, wish, model, folder, other) if model else None
+    if training is not None:
+        found = training.train(workshop, found)
 
     def write(part: Path) -> None:
         whole = score.write(part, found) if score else found
@@ -112,19 +114,27 @@ def _check(wish: Wish, retrain: bool, out: Path) -> None:
             "there is nothing to evaluate",
             "give a checkpoint or a bundle, or train anew with --folds or --learning-curve",
         )
-    if wish.subject is None and (wish.calibrated or wish.split):
+    if wish.subject is None and (wish.calibrated or wish.split or wish.against):
         raise UsageError("no model is given to score", "give a checkpoint")
+    if wish.subject is not None and wish.net is not None:
+        raise UsageError(
+            f"--net names a model of the recipe, and {wish.subject} is evaluated",
+            "leave one of the two out",
+        )
+    if wish.sizes:
+        learning.ascending(wish.sizes)
     if wish.calibrated and wish.calibrated.resolve() == out.resolve():
         raise UsageError(f"{out} is wanted for both results", "choose another folder with --out")
 
 
 @dataclass(frozen=True)
 class _Score:
-    """A model's answers on images."""
+    """A model's answers on images. pair: with another model's, where one was asked for."""
 
     model: Model
     images: Holdout
     logits: Logits
+    pair: against.Pair | None = None
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -162,11 +172,19 @@ class _Score:
             skipped=images.skipped,
         )
         warnings, notes = (*images.warnings, *found.warnings), (*images.notes, *found.notes)
-        return replace(found, scored=scored, warnings=warnings, notes=notes)
+        found = replace(found, scored=scored, warnings=warnings, notes=notes)
+        if self.pair is None:
+            return found
+        mode = self.model.preprocess.mode
+        return replace(found, compared=self.pair.write(folder, images, mode))
 
 
-def _score(workshop: Workshop, wish: Wish, model: Model, folder: Folder) -> _Score:
+def _score(
+    workshop: Workshop, wish: Wish, model: Model, folder: Folder, other: Model | None
+) -> _Score:
     images = holdout.choose(workshop, model, folder, wish.split)
+    if other is not None:
+        images = against.without_seen(images, model, other, wish.split)
     if wish.calibrated is not None:
         model, images = _calibrate(workshop, model, folder, images)
     for warning in images.warnings:
@@ -177,7 +195,10 @@ def _score(workshop: Workshop, wish: Wish, model: Model, folder: Folder) -> _Sco
         raise EdgeclsError(
             f"{model.subject.path}: its logits are not finite", "train or export it again"
         )
-    return _Score(model, images, logits)
+    if other is None:
+        return _Score(model, images, logits)
+    pair = against.answer(workshop, images, model, other, logits, wish.trust_code)
+    return _Score(model, images, logits, pair)
 
 
 def _calibrate(
@@ -218,53 +239,3 @@ def _write_table(path: Path, score: _Score) -> None:
         for row, file in enumerate(score.images.files):
             true = labels[int(score.images.classes[row])]
             lines.writerow((file, true, labels[int(said[row])], f"{sure[row]:.6f}"))
-
-
-def _maker(workshop: Workshop, wish: Wish, model: Model | None, folder: Folder) -> Maker:
-    """The method and options of the model's own training, or of a net of the recipe."""
-    if model is not None:
-        about = model.provenance
-        if not {"method", "options"} <= set(about):
-            raise UsageError(
-                f"{model.subject.path} does not say how it was trained",
-                "name a net of a recipe: --recipe FILE --net NAME",
-            )
-        return maker(about["method"], about["options"], about.get("parents", {}))
-    nets = {net.name: net for net in resolve(_choice(workshop.recipe, folder).models)}
-    name = wish.net or next(iter(nets))
-    if name not in nets:
-        raise unknown_name("model", name, nets)
-    net = nets[name]
-    return maker(net.method.name, net.options.model_dump(), net.parents.values())
-
-
-def _choice(recipe: Recipe, folder: Folder) -> Choice:
-    return choose(datas.sniff(folder.listing), recipe.data, recipe.models)
-
-
-def _train_anew(
-    workshop: Workshop,
-    wish: Wish,
-    found: Evaluation,
-    made: Maker,
-    folder: Folder,
-    model: Model | None,
-) -> Evaluation:
-    """`found` with cross-validation and learning curve."""
-    recipe, listing = workshop.recipe, folder.listing
-    preprocess = (model or _choice(recipe, folder)).preprocess
-    images = pool(workshop.data(listing.root, folder.fingerprint, preprocess), listing.root)
-    about: dict[str, Any] = {
-        "method": made.method.name,
-        "options": made.options.model_dump(),
-        "seed": recipe.seed,
-    }
-    given = listing.given_splits
-    return replace(
-        found,
-        recipe=about,
-        folds=folds.cross_validate(workshop, made, images, wish.folds, given)
-        if wish.folds is not None
-        else None,
-        curve=learning.learning_curve(workshop, made, images, wish.sizes) if wish.sizes else None,
-    )

@@ -34,16 +34,17 @@ CHOICES = (*SPLITS, ALL)
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of images and the name of its content."""
+    """A folder of images and the name of its content. images: what `datas.prepare` reads."""
 
+    images: Path
     listing: datas.Listing
     fingerprint: str
 
 
 def look(workshop: Workshop) -> Folder:
     """The recipe's folder of images."""
-    listing = datas.scan(workshop.images())
-    return Folder(listing, workshop.fingerprint(listing))
+    images, listing = workshop.listed()
+    return Folder(images, listing, workshop.fingerprint(listing))
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _numbers(model: Model, labels: Sequence[str]) -> NDArray[np.int64]:
 def _drawn(workshop: Workshop, model: Model, folder: Folder, split: str) -> Holdout:
     recipe = as_trained(workshop.recipe, model)
     drawing = Workshop(workshop.store, recipe, workshop.events)
-    entry = drawing.data(folder.listing.root, folder.fingerprint, model.preprocess)
+    entry = drawing.data(folder.images, folder.fingerprint, model.preprocess)
     dataset, about = datas.load(entry.out, folder.listing.root), datas.describe(entry.out)
     images, classes = dataset[split]
     files = tuple(row["path"] for row in about["splits"][split])
@@ -155,8 +156,9 @@ def _decoded(workshop: Workshop, model: Model, folder: Folder, split: str) -> Ho
     told = json.loads((entry.out / "files.json").read_text(encoding="utf-8"))
     files, labels = tuple(told["files"]), told["labels"]
     if not files:
+        first = next((f": {row['file']}: {row['reason']}" for row in told["skipped"]), "")
         raise DataError(
-            f"no image of {folder.listing.root} can be used, such as {told['skipped'][:1]}",
+            f"none of the images can be used{first}",
             "give images that Pillow can open",
         )
     found = Holdout(split, images, _numbers(model, labels), files, tuple(told["skipped"]))

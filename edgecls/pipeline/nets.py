@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecls import methods
-from edgecls.core import Method
+from edgecls.core import Method, Precision
 from edgecls.errors import UsageError, unknown_name
+from edgecls.models.checkpoint import Checkpoint
 from edgecls.recipe import validated
+
+# The option that names the model which a method changes; from others it only learns.
+CHANGED = "model"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,37 @@ def resolve(tables: Mapping[str, Mapping[str, Any]]) -> list[Net]:
         ordered += ready
         for net in ready:
             del waiting[net.name]
+    by_name = {net.name: net for net in ordered}
+    for net in ordered:
+        changed = net.parents.get(CHANGED)
+        if changed and trains_for(by_name[changed].method) == "int8":
+            raise _too_late(net.method, changed)
     return ordered
+
+
+def trains_for(method: Method) -> Precision:
+    """The precision that a method's nets ship in; methods are for float unless they say so."""
+    precision: Precision = getattr(method, "trains_for", "fp32")
+    return precision
+
+
+def check_order(method: Method, parents: Mapping[str, Checkpoint]) -> None:
+    """Raise UsageError where the `method` cannot come after what made its parents."""
+    changed = parents.get(CHANGED)
+    if changed is not None and changed.is_quantized:
+        raise _too_late(method, str(changed.folder))
+
+
+def _too_late(method: Method, parent: str) -> UsageError:
+    """Int8 comes last: steps and weights were fitted to each other."""
+    if trains_for(method) == "int8":
+        return UsageError(
+            f"{parent} is trained for int8 already", "start from the model that it was trained from"
+        )
+    return UsageError(
+        f"{method.name} would change {parent}, whose weights were trained for int8 as they are",
+        f"apply {method.name} to the float model first, and train the result for int8",
+    )
 
 
 def named_parents(method: Method, options: Any) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from edgecls import __version__, hardware, report, targets
 from edgecls import data as datas
 from edgecls.core import Dataset, Measurement, Target, Workload, write_results
 from edgecls.errors import UsageError, unknown_name
-from edgecls.pipeline import places, table
+from edgecls.pipeline import places, pricing, table, trusting
 from edgecls.pipeline.choice import Choice, choose
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, resolve
@@ -70,6 +70,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
             "train under torchrun with: edgecls train, distill, prune or finetune",
         )
     places.check(recipe.data.path, out)
+    places.check_board(recipe)
     kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
     with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / STORE), recipe, events)
@@ -81,7 +82,9 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
             link(out / "models" / name, entry.out)
         reference = _named(recipe.reference, prepared.nets, 0)
         rows = table.fill(workshop, prepared.jobs, models, prepared.data, dataset, reference, out)
+        compared = _compare(workshop, prepared, models, rows, dataset, out)
         info = _info(workshop, prepared, models, out, command, begin)
+        info = replace(info, compared=compared)
         rows = list(report.recommend(rows, info).marked())
         _keep_links(out, {*(f"models/{name}" for name in models), *(row.bundle for row in rows)})
         write_results(out / RESULTS, rows)
@@ -144,11 +147,12 @@ def _keep_links(out: Path, names: Set[str | None]) -> None:
 def _prepare(workshop: Workshop) -> Prepared:
     """Look at the images, choose, tell the plan, and decode."""
     recipe = workshop.recipe
-    images = workshop.images()
-    listing = datas.scan(images)
+    images, listing = workshop.listed()
     traits = datas.sniff(listing)
     choice = choose(traits, recipe.data, recipe.models)
     nets = tuple(resolve(choice.models))
+    for net in nets:
+        pricing.check(net.options)
     ship, reference = _named(recipe.ship, nets, -1), _named(recipe.reference, nets, 0)
     jobs = table.jobs(nets, ship, reference, _targets(recipe), recipe.export)
     fingerprint = workshop.fingerprint(listing)
@@ -197,6 +201,33 @@ def _models(workshop: Workshop, prepared: Prepared, dataset: Dataset) -> dict[st
         parents = {option: entries[parent] for option, parent in net.parents.items()}
         entries[net.name] = workshop.model(net, parents, prepared.data, dataset)
     return entries
+
+
+def _compare(
+    workshop: Workshop,
+    prepared: Prepared,
+    models: dict[str, Entry],
+    rows: Sequence[Measurement],
+    dataset: Dataset,
+    out: Path,
+) -> str | None:
+    """Every compressed model against its source; the sha256 of what was found."""
+    recipe, files = workshop.recipe, datas.describe(prepared.data.out)["splits"]["test"]
+    subjects = trusting.Subjects(
+        nets=prepared.nets,
+        models=models,
+        rows=rows,
+        ship=_named(recipe.ship, prepared.nets, -1),
+        reference=_named(recipe.reference, prepared.nets, 0),
+        dataset=dataset,
+        data=prepared.data,
+        files=[row["path"] for row in files],
+        out=out,
+    )
+    compared = trusting.compare_all(workshop, subjects)
+    for doubt in report.doubts(compared):
+        workshop.events.note(f"warning: {doubt}")
+    return trusting.keep(compared, out)
 
 
 def _info(

@@ -14,14 +14,15 @@ from edgecls.bench import rows
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Measurement, Precision
 from edgecls.device.meta import bundle_sha256, sha256
+from edgecls.device.preprocess import Preprocess
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models import zoo
 from edgecls.models.checkpoint import JSON
-from edgecls.pipeline import places
-from edgecls.pipeline.choice import choose
+from edgecls.pipeline import places, pricing
+from edgecls.pipeline.choice import choose_input
 from edgecls.pipeline.events import Events
-from edgecls.pipeline.nets import Net, named_parents
+from edgecls.pipeline.nets import Net, check_order, named_parents
 from edgecls.pipeline.package import package
 from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe, validated
@@ -41,22 +42,26 @@ def apply_method(
 
     method = methods.get(name)
     checked = validated(method.Options, options, name)
+    pricing.check(checked)
     paths = {option: Path(name) for option, name in named_parents(method, checked).items()}
     places.check(recipe.data.path, out)
+    places.check_board(recipe)
     places.free(out, force, paths.values())
     loaded = {option: checkpoints.load(path) for option, path in paths.items()}
+    check_order(method, loaded)
     parents = {
         option: Entry(sha256(str(found.folder / JSON)), found.folder)
         for option, found in loaded.items()
     }
     workshop = Workshop(Store(out.parent / ".store"), recipe, events)
-    images = workshop.images()
-    listing = datas.scan(images)
-    choice = choose(datas.sniff(listing), recipe.data, {})
-    preprocess = next((found.preprocess for found in loaded.values()), choice.preprocess)
-    # A net that cannot be built is told before the images are decoded.
+    images, listing = workshop.listed()
+    chosen, _ = choose_input(datas.sniff(listing), recipe.data)
+    preprocess = next((found.preprocess for found in loaded.values()), chosen)
     arch = method.arch({option: found.arch for option, found in loaded.items()}, checked)
-    zoo.price(arch, len(listing.labels), preprocess.channels, preprocess.size)
+    events.plan([_sentence(name, arch, listing, preprocess)])
+    # A net that cannot be built is told before the images are decoded.
+    with events.stage("loading PyTorch"):
+        zoo.price(arch, len(listing.labels), preprocess.channels, preprocess.size)
     data = workshop.data(images, workshop.fingerprint(listing), preprocess)
     workshop.tell_left_out(data)
     net = Net(out.name, method, checked, {})
@@ -64,6 +69,16 @@ def apply_method(
     if world().is_first:
         places.place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
     return out
+
+
+def _sentence(name: str, arch: str, listing: datas.Listing, preprocess: Preprocess) -> str:
+    """What is about to be done."""
+    height, width = preprocess.size
+    colour = "grayscale" if preprocess.mode == "L" else "colour"
+    return (
+        f"{name}: {arch} on {len(listing.entries):,} images in {len(listing.labels):,} classes, "
+        f"input {width}×{height}, {colour}"
+    )
 
 
 def export(

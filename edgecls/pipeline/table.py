@@ -20,7 +20,9 @@ from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import AUGMENTED, AUGMENTED_PICTURE, CURVES
 from edgecls.pipeline import mistakes
-from edgecls.pipeline.nets import Net
+from edgecls.pipeline.nets import Net, trains_for
+from edgecls.pipeline.package import unsuited
+from edgecls.pipeline.quantized import Made, bundled
 from edgecls.pipeline.workshop import Workshop, load_logits, scored
 from edgecls.recipe import ExportSection
 from edgecls.rundir import ModelInfo, add_arrays, add_file
@@ -61,7 +63,7 @@ def jobs(
     targets: Sequence[Target],
     section: ExportSection,
 ) -> tuple[Job, ...]:
-    """The model that ships in everything that was asked; the others in fp32, where it runs here.
+    """The model that ships in everything that was asked; the others once, where it runs here.
 
     Raises UsageError where that is nothing.
     """
@@ -73,7 +75,9 @@ def jobs(
                     continue
                 if net.name == ship:
                     bundle = f"{target.name}-{precision}"
-                elif precision == "fp32" and _worth_comparing(net.name, reference, target):
+                elif precision == _native(net, target) and _worth_comparing(
+                    net.name, reference, target
+                ):
                     bundle = f"{net.name}/{target.name}-{precision}"
                 else:
                     continue
@@ -84,6 +88,11 @@ def jobs(
             "; ".join(f"{t.name} has {', '.join(t.precisions)}" for t in targets),
         )
     return tuple(found)
+
+
+def _native(net: Net, target: Target) -> Precision:
+    """What a model is compared in: fp32, or int8 where it was trained for that."""
+    return "fp32" if target.host_only else trains_for(net.method)
 
 
 def _worth_comparing(model: str, reference: str, target: Target) -> bool:
@@ -112,7 +121,8 @@ def fill(
         name: load_logits(workshop.answers(name, entry, data, images), SPLITS)
         for name, entry in models.items()
     }
-    candidates = [_convert(workshop, job, models, graphs, out) for job in wanted]
+    made = Made(workshop, models, graphs, data, dataset)
+    candidates = [_convert(made, job, out) for job in wanted]
     for candidate in candidates:
         _score(workshop, candidate, data, images, classes, answers[candidate.job.model])
     _measure(workshop, [c for c in candidates if c.logits])
@@ -133,14 +143,8 @@ def _graph(workshop: Workshop, name: str, model: Entry) -> Entry | None:
         return None
 
 
-def _convert(
-    workshop: Workshop,
-    job: Job,
-    models: Mapping[str, Entry],
-    graphs: Mapping[str, Entry | None],
-    out: Path,
-) -> Candidate:
-    model = models[job.model]
+def _convert(made: Made, job: Job, out: Path) -> Candidate:
+    model = made.models[job.model]
     checkpoint = checkpoints.load(model.out)
     row = Measurement(
         model=job.model,
@@ -155,12 +159,17 @@ def _convert(
     can = job.target.availability().convert
     if can.status != "ok":
         return Candidate(job, row.with_(reason=can.reason, fix=can.fix))
+    suits = unsuited(checkpoint, job.target, job.precision)
+    if suits.status != "ok":
+        return Candidate(job, row.with_(reason=suits.reason, fix=suits.fix))
     try:
-        entry = workshop.bundle(job.model, model, graphs[job.model], job.target, job.precision)
+        entry, climbed = bundled(made, job.model, job.target, job.precision)
     except EdgeclsError as error:
         failed = row.with_(converted="failed", reason=error.cause, fix=error.fix)
-        workshop.events.note(f"{job.label}: {error.cause}")
+        made.workshop.events.note(f"{job.label}: {error.cause}")
         return Candidate(job, failed)
+    if climbed is not None:
+        row = row.with_(files={"climb": add_file(out, climbed.to_json().encode(), "json")})
     bundle = out / "bundles" / job.bundle
     link(bundle, entry.out)
     return Candidate(job, _converted(row, job, entry), entry)
@@ -264,7 +273,7 @@ def _with_predictions(candidate: Candidate, shown: _Shown, model: Entry) -> Meas
             },
         ),
     }
-    return candidate.row.with_(files=files)
+    return candidate.row.with_(files={**candidate.row.files, **files})
 
 
 def model_info(net: Net, entry: Entry, out: Path) -> ModelInfo:

@@ -27,16 +27,20 @@ from edgecls.core import (
     Images,
     Logits,
     Progress,
+    Remedies,
     SilentProgress,
     Target,
     unlogged,
 )
 from edgecls.data import SplitFractions
+from edgecls.device import meta
 from edgecls.device.meta import bundle_sha256
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.kits import kit_files
+from edgecls.models.checkpoint import CURVES
+from edgecls.pipeline import pricing
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net
 from edgecls.pipeline.package import package
@@ -55,7 +59,10 @@ VERSIONS = {
     "answers": 1,
     "bundle": 1,
 }
-VERSIONS |= {"accuracy": 1, "measure": 1, "pictures": 1, "part": 1}
+VERSIONS |= {"climbed": 1, "emulated": 1, "diagnosis": 1}
+VERSIONS |= {"accuracy": 1, "measure": 1, "pictures": 1, "part": 1, "robustness": 1}
+
+SCORED = {"validation", "test"}
 
 Inputs = Mapping[str, Any]
 
@@ -77,7 +84,8 @@ class Workshop:
         if found is None:
             with self.events.stage(name) as progress:
                 found = self.store.make(name, inputs, lambda out, work: build(out, work, progress))
-        self.done.append(StageInfo(name, found.seconds, found.cached))
+        if not found.cached or all(stage.name != name for stage in self.done):
+            self.done.append(StageInfo(name, found.seconds, found.cached))
         return found
 
     def images(self) -> Path:
@@ -89,6 +97,14 @@ class Workshop:
             "digits", inputs, lambda out, work, progress: datas.write_digits(out / DIGITS)
         )
         return entry.out / DIGITS
+
+    def listed(self) -> tuple[Path, datas.Listing]:
+        """`images`, and every image of it. Raises DataError, which names the user's own path."""
+        images, source = self.images(), self.recipe.data.path
+        if images == Path(source):
+            return images, datas.scan(images)
+        with datas.told_as(images, source):
+            return images, datas.scan(images)
 
     def _unpacked(self, path: Path) -> Path:
         packed = datas.find(path)
@@ -128,6 +144,7 @@ class Workshop:
 
     @property
     def split_seed(self) -> int:
+        """What the splits are drawn with."""
         given = self.recipe.data.seed
         return self.recipe.seed if given is None else given
 
@@ -171,6 +188,7 @@ class Workshop:
             parents=dict(parents),
             data=data,
             seed=self.recipe.seed if net.seed is None else net.seed,
+            **pricing.inputs(net.options, self.recipe.bench),
         )
 
     def context(self, dataset: Dataset, work: Path, progress: Progress) -> Context:
@@ -185,6 +203,7 @@ class Workshop:
             threads=self.recipe.threads,
             device=devices.resolve(self.recipe.device),
             shared=self.store.shared,
+            cost=pricing.pricer(self.recipe.bench, work),
         )
 
     def _log(self, name: str) -> Callable[[Mapping[str, float]], None]:
@@ -208,8 +227,19 @@ class Workshop:
         keys = {option: entry.key for option, entry in parents.items()}
         inputs = self.model_inputs(net, keys, data.key)
         if world().size > 1:
-            return self._together(f"{net.name}: {net.method.name}", inputs, build)
-        return self.make(f"{net.name}: {net.method.name}", inputs, build)
+            found = self._together(f"{net.name}: {net.method.name}", inputs, build)
+        else:
+            found = self.make(f"{net.name}: {net.method.name}", inputs, build)
+        if found.cached:
+            self._log_again(net.name, found)
+        return found
+
+    def _log_again(self, name: str, model: Entry) -> None:
+        """The epochs of a checkpoint that was in the store already."""
+        log = self._log(name)
+        if log is not unlogged:
+            for epoch in json.loads((model.out / CURVES).read_text(encoding="utf-8"))["epochs"]:
+                log(epoch)
 
     def _together(
         self, name: str, inputs: Inputs, build: Callable[[Path, Path, Progress], None]
@@ -262,11 +292,18 @@ class Workshop:
         return self.make(f"{name}: answers", inputs, build)
 
     def bundle(
-        self, name: str, model: Entry, graph: Entry | None, target: Target, precision: Any
+        self,
+        name: str,
+        model: Entry,
+        graph: Entry | None,
+        target: Target,
+        precision: Any,
+        remedies: Remedies | None = None,
     ) -> Entry:
         """A converted, packaged and self-checked model. Raises ConversionError.
 
         graph: None where the export failed; a target that asks for it gets the same error.
+        remedies: of int8 (None: the target's own).
         """
         machine = hardware.here()
         scheme = target.scheme(machine) if precision == "int8" else None
@@ -285,27 +322,43 @@ class Workshop:
             hardware=asdict(machine),
             kit=kit.hexdigest(),
             runs=target.availability().run.status,
+            **({"remedies": remedies.to_json()} if remedies else {}),
         )
 
         def build(out: Path, work: Path, progress: Progress) -> None:
             path = (graph.out if graph else out.parent) / "model.onnx"
             source = CheckpointSource(model.out, path)
-            artifact = package(name, source, target, precision, out)
+            artifact = package(name, source, target, precision, out, remedies)
             outcome = {"compiled": asdict(artifact.compiled), "size_bytes": artifact.size_bytes}
             (out.parent / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
         return self.make(f"{name}: {target.name} {precision}", inputs, build)
 
+    def climbed(self, name: str, bundle: Entry, told: Mapping[str, Any]) -> Entry:
+        """A copy of a bundle whose meta.json tells the climb that it came from."""
+        inputs = inputs_of("climbed", bundle=bundle_sha256(str(bundle.out)), told=dict(told))
+
+        def build(out: Path, work: Path, progress: Progress) -> None:
+            shutil.copytree(bundle.out, out, dirs_exist_ok=True)
+            found = meta.read(str(out))
+            details = {**found.details, "climb": dict(told)}
+            meta.write(str(out), replace(found, details=details))
+            shutil.copyfile(bundle.folder / "outcome.json", out.parent / "outcome.json")
+
+        return self.make(f"{name}: the climb's end", inputs, build)
+
     def accuracy(
         self, label: str, bundle: Path, data: Entry, splits: Mapping[str, Images]
     ) -> Entry:
-        """A bundle's logits on validation and test, by its own runner."""
+        """A bundle's logits on validation and test, or on fewer splits, by its own runner."""
         inputs = inputs_of(
             "accuracy",
             bundle=bundle_sha256(str(bundle)),
             data=data.key,
             hardware=asdict(hardware.here()),
         )
+        if set(splits) != SCORED:
+            inputs = {**inputs, "splits": sorted(splits)}
 
         def build(out: Path, work: Path, progress: Progress) -> None:
             _save_logits(out, accuracy.logits_of(bundle, splits, work))
@@ -351,7 +404,7 @@ def inputs_of(stage: str, packages: tuple[str, ...] = (), **inputs: Any) -> Inpu
 
 
 def _export(model: Path, path: Path) -> None:
-    CheckpointSource(model, path).onnx()
+    CheckpointSource(model, path).exported()
 
 
 def _save_logits(out: Path, logits: Mapping[str, Logits]) -> None:

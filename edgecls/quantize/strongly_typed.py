@@ -8,16 +8,14 @@ activation that it fuses with, and the shortcut of a residual block is.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecls.core import Images, Logits, Request, Source
+from edgecls.core import Images, Logits, Placement, Quantizing, Remedies, Request, Source
 from edgecls.device.golden import agreement, max_relative_difference
 from edgecls.errors import ConversionError
-from edgecls.graph import INPUT, OUTPUT, run, with_batch
-from edgecls.quantize import ptq
+from edgecls.graph import INPUT, OUTPUT, TRAINED_TOLERANCE, run, with_batch
+from edgecls.quantize import ladder, ptq
 from edgecls.quantize.fp16 import to_fp16
 
 if TYPE_CHECKING:
@@ -25,11 +23,10 @@ if TYPE_CHECKING:
 
 CHECK_IMAGES = 8
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-OPTIONS = {
-    "QuantizeBias": False,
-    "OpTypesToExcludeOutputQuantization": list(WEIGHTED),
-    "MatMulConstBOnly": True,  # the products inside attention have no weights: they stay fp16
-}
+PLACEMENT = Placement(op_types=WEIGHTED, fused=WEIGHTED, bias=False, shortcuts=True)
+QUANTIZING = Quantizing(
+    Remedies(ranges="histogram", bias_correction="full"), ladder.ONNX, PLACEMENT
+)
 
 
 def graph(
@@ -52,37 +49,12 @@ def _quantized(source: Source, request: Request) -> onnx.ModelProto:
 
     if request.scheme is None or request.calibration is None:
         raise ConversionError("int8 needs a scheme and calibration images")
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "quantized.onnx"
-        ptq.quantize(
-            source.onnx(),
-            request.scheme,
-            request.calibration,
-            path,
-            op_types=WEIGHTED,
-            options=OPTIONS,
-        )
-        model = onnx.load(path)
-    _quantize_shortcuts(model)
-    return model
-
-
-def _quantize_shortcuts(model: onnx.ModelProto) -> None:
-    """Let an addition read the int8 form of a tensor that its branch reads in int8 anyway.
-
-    Otherwise TensorRT keeps that tensor twice, in int8 and in fp16.
-    """
-    quantized: dict[str, str] = {}  # a Q's output -> its input
-    restored: dict[str, str] = {}  # a tensor -> itself after Q and DQ, as far as the graph has gone
-    for node in model.graph.node:
-        if node.op_type == "QuantizeLinear":
-            quantized[node.output[0]] = node.input[0]
-        elif node.op_type == "DequantizeLinear" and node.input[0] in quantized:
-            restored[quantized[node.input[0]]] = node.output[0]
-        elif node.op_type == "Add":
-            index = next((i for i, name in enumerate(node.input) if name in restored), None)
-            if index is not None:
-                node.input[index] = restored[node.input[index]]
+    trained = source.quantized(request.scheme)
+    if trained is not None:
+        return onnx.load(trained)
+    remedies = request.remedies or QUANTIZING.remedies
+    subject = ptq.subject(source.onnx(), request.calibration, remedies)
+    return ptq.quantized(subject, request.scheme, PLACEMENT, remedies)
 
 
 def _check(
@@ -98,7 +70,12 @@ def _check(
         pool = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     count = -(-CHECK_IMAGES // request.batch) * request.batch
     images = pool[np.arange(count) % len(pool)]
-    logits, reference = emulate(model, images), run(source.onnx(), images)
+    logits = emulate(model, images)
+    trained = request.scheme is not None and source.quantized(request.scheme) is not None
+    if trained:
+        reference, tolerance = source.logits(images), min(tolerance, TRAINED_TOLERANCE)
+    else:
+        reference = run(source.onnx(), images)
     difference = max_relative_difference(logits, reference)
     if not difference <= tolerance:
         raise ConversionError(

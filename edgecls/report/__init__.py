@@ -4,6 +4,7 @@
 row lost; `terminal_table` is the short form. Importing this brings no runtime and no torch.
 """
 
+from edgecls.report.doubts import comparison_lines, doubts
 from edgecls.report.recommend import HOST_ONLY, Recommendation, Verdict, explain, recommend
 from edgecls.report.terminal import evaluation_table, terminal_table
 from edgecls.report.write import write_report
@@ -12,6 +13,8 @@ __all__ = [
     "HOST_ONLY",
     "Recommendation",
     "Verdict",
+    "comparison_lines",
+    "doubts",
     "evaluation_table",
     "explain",
     "recommend",

@@ -9,7 +9,7 @@ from typing import Any
 from edgecls.evaluation import Evaluation, Scored
 from edgecls.report import units
 from edgecls.report.data import MAX_FILES
-from edgecls.report.loading import pictures
+from edgecls.report.loading import flipped, pictures
 from edgecls.report.making import settings
 from edgecls.report.markup import Html, column, el, foreign, prose, table
 from edgecls.report.measuring import flat
@@ -18,6 +18,7 @@ from edgecls.report.pictures import worst
 from edgecls.report.quality import classes
 from edgecls.report.reliability import reliability
 from edgecls.report.trained import cross_validation, learning_curve, more_images
+from edgecls.report.trust import trust
 from edgecls.train.calibration import Bin, Calibration
 
 
@@ -27,6 +28,11 @@ def page(folder: Path) -> str:
     sections = []
     if found.scored is not None:
         sections += _score_sections(folder, found, found.scored)
+    if found.compared is not None:
+        flips = flipped(folder, found.compared)
+        about = "What the accuracy alone does not show, against the model that was named."
+        content = trust(found.compared, flips, found.labels)
+        sections.append(Section("trust", "Against another model", about, content))
     if found.folds is not None:
         sections.append(Section("folds", "Cross-validation", "", cross_validation(found.folds)))
     if found.curve is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from edgecls.report import units
+from edgecls.report.climb import climbs
 from edgecls.report.curves import curves
+from edgecls.report.cuts import cuts
 from edgecls.report.data import data_section
 from edgecls.report.hero import hero
 from edgecls.report.loading import Run
@@ -15,6 +17,7 @@ from edgecls.report.quality import confidence, mistakes
 from edgecls.report.rows import Accuracy, accuracy, title
 from edgecls.report.scatter import legend, scatter
 from edgecls.report.table import details_table, row_table
+from edgecls.report.trust import trust
 
 
 def page(run: Run) -> str:
@@ -25,6 +28,13 @@ def page(run: Run) -> str:
 
 
 def _sections(run: Run) -> list[Section]:
+    steps = climbs(run)
+    climbed = Section(
+        "climb",
+        "The climb of int8",
+        "Remedies against what int8 costs, the cheapest first, each judged on validation.",
+        steps,
+    )
     return [
         Section(
             "plot",
@@ -41,8 +51,17 @@ def _sections(run: Run) -> list[Section]:
         ),
         Section("mistakes", "Mistakes", "", mistakes(run)),
         Section("confidence", "Confidence", "", confidence(run)),
+        Section(
+            "trust",
+            "Trust after compression",
+            "What the accuracy alone does not show: which answers changed, and what is left of"
+            " the accuracy on images that are noisy, blurred or made to deceive.",
+            trust(run.compared, run.flips, run.info.labels),
+        ),
+        *([climbed] if steps else []),
         Section("training", "Training", "", curves(run)),
         Section("models", "Models", "", models(run)),
+        *([Section("cuts", "Cuts", "", cut)] if (cut := cuts(run)) else []),
         Section("data", "Data", "", data_section(run)),
         Section("plan", "Plan and stages", "", making(run)),
         Section("protocol", "Protocol and environment", "", measuring(run)),

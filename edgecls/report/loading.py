@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecls.compared import Compared
 from edgecls.core import Measurement, read_results
 from edgecls.errors import EdgeclsError
+from edgecls.quantize.climbing import Climb
 from edgecls.report.metrics import confusion
 from edgecls.report.recommend import HOST_ONLY, Recommendation, explain
 from edgecls.report.rows import is_measured, reference_row
@@ -51,8 +53,11 @@ class Run:
 
     curves: model -> its epochs. predictions: of the row whose mistakes are shown, None where no
     row has any; baseline: of the reference's PyTorch row. pictures: of that row's worst mistakes.
-    problems: what could not be read. contact: the JPEG of the contact sheet. augmented: model ->
-    the JPEG of its augmented training images.
+    climbs: row -> how it came
+    to its int8. problems: what could not be read. contact: the JPEG of the contact sheet.
+    augmented: model ->
+    the JPEG of its augmented training images. compared: None where nothing was compared; flips:
+    sha256 -> PNG of what flipped in it.
     """
 
     info: RunInfo
@@ -65,6 +70,9 @@ class Run:
     problems: tuple[str, ...]
     contact: bytes | None = None
     augmented: Mapping[str, bytes] = field(default_factory=dict)
+    climbs: Mapping[str, Climb] = field(default_factory=dict)
+    compared: Compared | None = None
+    flips: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def load(run: Path) -> Run:
@@ -78,6 +86,7 @@ def load(run: Path) -> Run:
     recommendation = explain(rows, info)
     shown = _row_of_mistakes(rows, info, recommendation)
     base = reference_row(rows, info.reference, HOST_ONLY)
+    compared = _compared(run, info, problems)
     return Run(
         info=info,
         rows=tuple(rows),
@@ -88,8 +97,22 @@ def load(run: Path) -> Run:
         pictures=_mistakes(run, shown, problems),
         contact=_contact(run, info, problems),
         augmented=_augmented(run, info, problems),
+        climbs=_climbs(run, rows, problems),
+        compared=compared,
+        flips=_flips(run, compared, problems),
         problems=tuple(problems),
     )
+
+
+def _climbs(run: Path, rows: list[Measurement], problems: list[str]) -> dict[str, Climb]:
+    found = {}
+    for row in rows:
+        if "climb" in row.files:
+            try:
+                found[row.name] = Climb.from_json(read_file(run, row.files["climb"], "json"))
+            except EdgeclsError as error:
+                problems.append(f"the climb of {row.name}: {_without(run, error)}")
+    return found
 
 
 def _row_of_mistakes(
@@ -179,6 +202,30 @@ def _augmented(run: Path, info: RunInfo, problems: list[str]) -> dict[str, bytes
         except EdgeclsError as error:
             problems.append(f"augmented images of {model.name}: {_without(run, error)}")
     return found
+
+
+def _compared(run: Path, info: RunInfo, problems: list[str]) -> Compared | None:
+    if info.compared is None:
+        return None
+    try:
+        return Compared.from_json(read_file(run, info.compared, "json"))
+    except EdgeclsError as error:
+        problems.append(f"comparisons of the models: {_without(run, error)}")
+        return None
+
+
+def _flips(run: Path, compared: Compared | None, problems: list[str]) -> dict[str, bytes]:
+    try:
+        return flipped(run, compared)
+    except EdgeclsError as error:
+        problems.append(f"pictures of flipped images: {_without(run, error)}")
+        return {}
+
+
+def flipped(folder: Path, compared: Compared | None) -> dict[str, bytes]:
+    """sha256 -> PNG. Raises EdgeclsError where a file is missing or has changed."""
+    wanted = [] if compared is None else [flip for c in compared.comparisons for flip in c.flips]
+    return {flip.picture: read_file(folder, flip.picture, "png") for flip in wanted}
 
 
 def _without(run: Path, error: EdgeclsError) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from edgecls.report import units
 from edgecls.report.data import files, notes, splits
+from edgecls.report.doubts import summary
 from edgecls.report.loading import Run
 from edgecls.report.making import describe
 from edgecls.report.markup import visible
@@ -16,6 +17,8 @@ from edgecls.report.table import order
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _HEAD = ("Model", "Target", "Precision", "Validation", "Test", "p50", "p90", "Size", "Verdict")
+
+_TRUST = ("Model", "Against", "Accuracy", "Paired test", "Newly wrong", "Newly right", "Corrupted")
 
 
 def document(run: Run) -> str:
@@ -27,6 +30,7 @@ def document(run: Run) -> str:
         *(f"> {text(problem)}" for problem in run.problems),
         "## Rows",
         _rows(run),
+        *_trust(run),
         "## Data",
         *(text(note) for note in notes(info.data)),
         _splits(run),
@@ -65,6 +69,22 @@ def _row(run: Run, i: int) -> list[str]:
     cells += [units.size(row.size_bytes), verdict + fix]
     marked = [text(cell) for cell in cells]
     return [f"**{cell}**" for cell in marked[:3]] + marked[3:] if row.recommended else marked
+
+
+def _trust(run: Run) -> list[str]:
+    """Each compressed model against its source, where they were compared."""
+    compared = run.compared
+    if compared is None or not compared.comparisons:
+        return []
+    lines = []
+    for each in compared.comparisons:
+        found = [each.source.hardness, each.model.hardness]
+        means = [units.percent(side.mean_corrupted if side else None, 1) for side in found]
+        cells = [each.model.name, each.source.name, units.signed_points(each.paired.difference)]
+        cells += [units.p_value(each.paired.p_value), f"{each.paired.lost:,}"]
+        cells += [f"{each.paired.gained:,}", " → ".join(means)]
+        lines.append([text(cell) for cell in cells])
+    return ["## Trust after compression", text(summary(compared)), _table(_TRUST, lines)]
 
 
 def _splits(run: Run) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from edgecls.report.markup import Attribute, Child, Html, el, join
 
 MARKER = 5.5
-_SHAPES = {"fp32": "circle", "fp16": "square", "int8": "triangle"}
+_SHAPES = {"fp32": "circle", "fp16": "square", "bf16": "square", "int8": "triangle"}
+_SHAPES |= {"int8-dynamic": "triangle", "int8-weights": "triangle"}
 
 
 @dataclass(frozen=True)

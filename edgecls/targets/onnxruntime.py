@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgecls import hardware
+from edgecls import hardware, qdq
 from edgecls.core import (
     DONE,
     Artifact,
     Availability,
     Hardware,
     Outcome,
+    Placement,
     Precision,
+    Quantizing,
+    Remedies,
     Request,
     Scheme,
     Source,
 )
 from edgecls.errors import ConversionError
+from edgecls.quantize import ladder
+
+if TYPE_CHECKING:
+    import onnx
 
 
 class OnnxRuntime:
     name = "onnxruntime"
     title = "ONNX Runtime (CPU)"
-    version = 1
-    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    version = 2
+    precisions: tuple[Precision, ...] = ("fp32", "int8", "int8-dynamic", "int8-weights")
     kit = "onnxruntime"
     requirements = ("onnxruntime>=1.16",)
     packages = ("onnxruntime", "onnx", "torch")
     host_only = False
+    quantizing = Quantizing(Remedies(ranges="histogram", bias_correction="fast"), ladder.ONNX)
 
     def availability(self) -> Availability:
         missing = Outcome("skipped", "onnxruntime is not installed", "pip install edgecls")
@@ -54,16 +63,9 @@ class OnnxRuntime:
         import onnx
 
         from edgecls.graph import errors, with_batch
-        from edgecls.quantize import ptq
 
         path = out / "model.onnx"
-        if request.scheme is None:
-            model = onnx.load(source.onnx())
-        else:
-            if request.calibration is None:
-                raise ConversionError("int8 needs calibration images", "give some, or export fp32")
-            ptq.quantize(source.onnx(), request.scheme, request.calibration, path)
-            model = onnx.load(path)
+        model = _graph(source, request)
         with_batch(model, request.batch)
         try:
             onnx.checker.check_model(model, full_check=True)
@@ -88,6 +90,31 @@ class OnnxRuntime:
             f'session = onnxruntime.InferenceSession("{model_file}")\n'
             'logits = session.run(None, {"image": pixels})[0]  # uint8[1, H, W, C] in'
         )
+
+
+def _graph(source: Source, request: Request) -> onnx.ModelProto:
+    """The graph in the precision that is asked for, its batch still dynamic."""
+    import onnx
+
+    from edgecls.quantize import ptq, weights_only
+
+    if request.scheme is not None:
+        trained = source.quantized(request.scheme)
+        if trained is not None:
+            model = onnx.load(trained)
+            qdq.for_onnxruntime(model)
+            return model
+        if request.calibration is None:
+            raise ConversionError("int8 needs calibration images", "give some, or export fp32")
+        remedies = request.remedies or OnnxRuntime.quantizing.remedies
+        subject = ptq.subject(source.onnx(), request.calibration, remedies)
+        return ptq.quantized(subject, request.scheme, Placement(), remedies)
+    model = onnx.load(source.onnx())
+    if request.precision == "int8-dynamic":
+        return weights_only.dynamic(model)
+    if request.precision == "int8-weights":
+        weights_only.weight_only(model)
+    return model
 
 
 TARGET = OnnxRuntime()

@@ -22,6 +22,7 @@ from edgecls.core import (
     Source,
 )
 from edgecls.errors import MissingDependency
+from edgecls.quantize import strongly_typed
 
 ON_DEVICE = Outcome(
     "skipped",
@@ -33,13 +34,14 @@ ON_DEVICE = Outcome(
 class TensorRt:
     name = "tensorrt"
     title = "TensorRT (Jetson and other NVIDIA GPUs)"
-    version = 1
+    version = 2
     precisions: tuple[Precision, ...] = ("fp16", "int8")
     kit = "tensorrt"
     # None: on a Jetson TensorRT comes with JetPack, and pip's would not run there.
     requirements: tuple[str, ...] = ()
     packages = ("onnx", "onnxruntime", "torch", nvidia.RTX_PACKAGE)
     host_only = False
+    quantizing = strongly_typed.QUANTIZING
 
     def availability(self) -> Availability:
         if hardware.package_version("tensorrt") and nvidia.has_gpu():
@@ -56,7 +58,6 @@ class TensorRt:
 
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:
         from edgecls.bundle import SOURCE_TOLERANCE
-        from edgecls.quantize import strongly_typed
 
         tolerance = SOURCE_TOLERANCE[request.precision]
         model, details = strongly_typed.graph(source, request, tolerance)

@@ -22,6 +22,7 @@ from edgecls.core import (
     Source,
 )
 from edgecls.errors import ConversionError, MissingDependency
+from edgecls.quantize import strongly_typed
 
 INSTALLED = hardware.package_version(nvidia.RTX_PACKAGE)
 
@@ -29,12 +30,13 @@ INSTALLED = hardware.package_version(nvidia.RTX_PACKAGE)
 class TensorRtRtx:
     name = "tensorrt-rtx"
     title = "TensorRT-RTX (NVIDIA RTX GPUs)"
-    version = 1
+    version = 2
     precisions: tuple[Precision, ...] = ("fp16", "int8")
     kit = "tensorrt-rtx"
     requirements = (f"{nvidia.RTX_PACKAGE}{'==' + INSTALLED if INSTALLED else '>=1.7,<2'}",)
     packages = (nvidia.RTX_PACKAGE, "onnx", "onnxruntime", "torch")
     host_only = False
+    quantizing = strongly_typed.QUANTIZING
 
     def availability(self) -> Availability:
         if not hardware.package_version(nvidia.RTX_PACKAGE):
@@ -60,7 +62,6 @@ class TensorRtRtx:
         if not hardware.package_version(nvidia.RTX_PACKAGE):
             raise MissingDependency("tensorrt-rtx", nvidia.RTX_EXTRA)
         from edgecls.bundle import SOURCE_TOLERANCE
-        from edgecls.quantize import strongly_typed
 
         tolerance = SOURCE_TOLERANCE[request.precision]
         model, details = strongly_typed.graph(source, request, tolerance)

@@ -30,6 +30,7 @@ class Torch:
     requirements = ("edgecls",)
     packages = ("torch", "torchvision")
     host_only = True
+    quantizing = None
 
     def availability(self) -> Availability:
         missing = Outcome("skipped", "torch is not installed", "pip install edgecls")

@@ -20,17 +20,22 @@ class Runner:
         import openvino
 
         # f32 keeps OpenVINO from going to bf16 or fp16 on its own; int8 layers stay int8.
+        hint = "bf16" if meta.precision == "bf16" else "f32"
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": hint,
         }
         if threads:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
         self.version = openvino.__version__
         self.threads = threads
         path = os.path.join(folder, meta.model_files[0])
-        self.model = openvino.Core().compile_model(path, DEVICE, settings)
+        core = openvino.Core()
+        # Without the instructions OpenVINO would compute in f32, and not say so.
+        if hint == "bf16" and "BF16" not in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"):
+            raise EdgeclsError("this CPU has no bf16", "export fp32 or int8 for it")
+        self.model = core.compile_model(path, DEVICE, settings)
         self.device = self.model.get_property("EXECUTION_DEVICES")
         if list(self.device) != [DEVICE]:
             raise EdgeclsError("OpenVINO runs on {} instead of {}".format(self.device, DEVICE))

@@ -41,6 +41,24 @@ def test_flags_become_the_wish(edgecls, asked):
     assert recipe.data.path == "there" and force
 
 
+def test_another_model_to_compare_with_is_handed_on(edgecls, asked):
+    done = edgecls("evaluate", "runs/a", "--against", "runs/b", "--set", "robustness.images=50")
+    assert done.status == 0
+    ((wish, recipe, _, _),) = asked
+    assert wish.against.as_posix() == "runs/b" and recipe.robustness.images == 50
+
+
+def test_two_models_are_compared(edgecls, digit_images, tiny_checkpoint, tiny_bundle):
+    done = edgecls(
+        *("evaluate", tiny_bundle, "--against", tiny_checkpoint, "--data", digit_images, *QUICK),
+        *("--set", "robustness.images=5", "--set", "robustness.attacked=2", "--out", "pair"),
+    )
+    assert done.status == 0, done.err
+    assert f"against {tiny_checkpoint}: ±0.00 points of accuracy" in done.out
+    same = edgecls("evaluate", tiny_bundle, "--against", tiny_bundle, "--data", digit_images)
+    assert same.status == 2 and "compared with itself" in same.err
+
+
 def test_without_a_model_the_recipe_says_what_is_trained(edgecls, asked, tmp_path):
     path = tmp_path / "cats.toml"
     path.write_text('seed = 7\n[models.net]\nmethod = "train"\narch = "lenet5"\n')
@@ -85,7 +103,9 @@ def test_warnings_are_seen_in_the_terminal(edgecls, digit_images, tiny_checkpoin
         ("evaluate no/such", "is not a checkpoint"),
         ("evaluate --folds 1", "--folds"),
         ("evaluate --folds many", "--folds"),
-        ("evaluate --folds 2 --learning-curve a,b", "no list such as"),
+        ("evaluate --folds 2 --learning-curve a,b", "is not numbers with commas between them"),
+        ("evaluate --folds 2 --learning-curve 0.5,", "is not numbers with commas between them"),
+        ("evaluate {checkpoint} --net x", "--net names a model of the recipe"),
         ("evaluate --learning-curve 2,1", "no sizes of a learning curve"),
         ("evaluate --split some", "'some' is not one of"),
         ("evaluate --folds 2 --data no/such", "is not there"),
@@ -93,7 +113,7 @@ def test_warnings_are_seen_in_the_terminal(edgecls, digit_images, tiny_checkpoin
         ("evaluate --recipe no/such.toml --folds 2", "there is no recipe"),
     ],
 )
-def test_what_is_asked_wrongly_ends_with_a_sentence(edgecls, arguments, cause):
-    done = edgecls(*arguments.split())
+def test_what_is_asked_wrongly_ends_with_a_sentence(edgecls, tiny_checkpoint, arguments, cause):
+    done = edgecls(*arguments.format(checkpoint=tiny_checkpoint).split())
     assert done.status == 2
     assert cause in done.err and "Traceback" not in done.err

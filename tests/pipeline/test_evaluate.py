@@ -11,7 +11,7 @@ import pytest
 
 from edgecls.device.measure import probabilities
 from edgecls.errors import EdgeclsError, TrustError, UsageError
-from edgecls.evaluation import Evaluation
+from edgecls.evaluation import FORMAT, Evaluation
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint
 from edgecls.pipeline.evaluate import Wish, evaluate
@@ -209,6 +209,19 @@ def test_a_given_test_split_stays_out_of_the_folds(recipe, digit_images, tmp_pat
     assert sum(part.num_images for part in found.folds.parts) == 80
 
 
+def test_folds_of_a_table_are_of_its_images_whatever_it_is_called(recipe, digit_images, tmp_path):
+    shutil.copytree(digit_images, tmp_path / "set/images")
+    files = sorted(
+        path for path in (tmp_path / "set/images").rglob("*.png") if path.parent.name < "4"
+    )
+    lines = [f"{file.relative_to(tmp_path / 'set')},{file.parent.name}" for file in files]
+    (tmp_path / "set/labels.csv").write_text("\n".join(["path,label", *lines]))
+    changed = recipe(data={"path": str(tmp_path / "set/labels.csv"), "calibration": 20})
+    found = evaluate(Wish(folds=2), changed, tmp_path / "out", "", Silent())
+    assert found.labels == ("0", "1", "2", "3")
+    assert sum(part.num_images for part in found.folds.parts) == 48
+
+
 def test_a_model_with_parents_cannot_be_cross_validated(run, tiny_checkpoint, tmp_path):
     child = shutil.copytree(tiny_checkpoint, tmp_path / "child")
     about = json.loads((child / checkpoint.JSON).read_text(encoding="utf-8"))
@@ -301,11 +314,40 @@ def test_wrong_wishes_are_told(run, wish, cause, tmp_path):
     assert not (tmp_path / "result").exists()
 
 
+@pytest.mark.parametrize(
+    ("wish", "cause"),
+    [
+        ({"sizes": (0.5,)}, "no sizes of a learning curve"),
+        ({"sizes": (0.5, 2.0)}, "no sizes of a learning curve"),
+        ({"folds": 13}, "too few for 13 folds"),
+        ({"folds": 2, "net": "net"}, "--net names a model of the recipe"),
+    ],
+)
+def test_what_is_wrong_with_the_training_is_told_before_the_model_is_scored(
+    run, told, tiny_checkpoint, wish, cause
+):
+    with pytest.raises(UsageError, match=cause):
+        run(tiny_checkpoint, **wish)
+    assert "scoring" not in told.stages
+
+
+def test_a_net_that_cannot_be_built_is_told_before_the_images_are_decoded(recipe, told, tmp_path):
+    wrong = (({"arch": "lenet6"}, "did you mean 'lenet5'"), ({}, "cannot take images"))
+    for change, cause in wrong:
+        changed = recipe(models={"net": {**NET, **change}})
+        data = changed.data.model_copy(update={"size": 8})
+        with pytest.raises(UsageError) as caught:
+            small = changed.model_copy(update={"data": data})
+            evaluate(Wish(folds=2), small, tmp_path / "out", "", told)
+        assert cause in f"{caught.value.cause} {caught.value.fix}"
+    assert "data" not in told.stages
+
+
 def test_an_evaluation_of_another_format_is_refused(run, tiny_checkpoint, tmp_path):
     run(tiny_checkpoint)
     path = tmp_path / "result" / "evaluation.json"
     whole = path.read_text(encoding="utf-8")
-    for text in ("", "[]", "{}", whole.replace('"format": 1', '"format": 2'), whole[:-40]):
+    for text in ("", "[]", "{}", whole.replace(f'"format": {FORMAT}', '"format": 99'), whole[:-40]):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(EdgeclsError, match=r"format|cannot be read"):
             Evaluation.read(path.parent)

@@ -18,6 +18,8 @@ TABLES = {
     "small": {"method": "distill", "teacher": "teacher", "arch": "lenet5", "epochs": 1},
     "student": {"method": "prune", "model": "small", "teacher": "teacher", "epochs": 1},
 }
+# Its stem is protected, which is most of a LeNet's work.
+TABLES["student"]["macs_ratio"] = 1.5
 PREPROCESS = Preprocess((20, 20), mode="L", mean=(0.5,), std=(0.25,))
 
 

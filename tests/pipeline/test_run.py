@@ -170,6 +170,7 @@ def test_a_changed_option_computes_what_depends_on_it_and_no_more(finished, reci
         "student: onnxruntime fp32",
         "student: onnxruntime fp32: accuracy",
         "measuring",
+        "student: robustness",
     ]
     student = row_of(result.rows, "student", "onnxruntime")
     assert student.bundle_sha256 != row_of(finished.result.rows, "student", "onnxruntime")
@@ -189,6 +190,9 @@ def test_keys_follow_what_a_stage_depends_on(finished, recipe):
     assert key() == key(bench={"queries": 5}) == key(threads=2)
     data = finished.recipe.data.model_dump(exclude={"test"})
     assert len({key(), key(seed=1), key(data={**data, "test": 0.3})}) == 3
+    # Splits with a seed of their own stay, whatever the weights begin with.
+    fixed = {**data, "test": finished.recipe.data.test, "seed": 1}
+    assert key(data=fixed) == key(seed=1) == key(data=fixed, seed=7)
 
 
 KILLED = """

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,8 +38,6 @@ def export(tiny_checkpoint, monkeypatch):
 
 
 def test_a_bundle_is_named_after_its_checkpoint(export, tiny_checkpoint, tmp_path):
-    import json
-
     (tmp_path / "student").symlink_to(tiny_checkpoint)
     out = export(tmp_path / "deep" / "er" / "bundle", source=tmp_path / "student")
     assert json.loads((out / "meta.json").read_text())["model"] == "student"
@@ -125,6 +127,45 @@ def test_the_epochs_are_told_to_tensorboard(recipe, tmp_path):
     )
     (events,) = (tmp_path / "events" / "net").iterdir()
     assert b"val_top1" in events.read_bytes()
+
+
+def test_the_epochs_of_a_checkpoint_from_the_store_are_told_too(recipe, tmp_path, told):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    options = {**FIT, "arch": "lenet5", "epochs": 2}
+    single.apply_method("train", options, recipe, tmp_path / "net", Silent(), force=False)
+    with_board = recipe.model_copy(update={"tensorboard": str(tmp_path / "events")})
+    out = single.apply_method("train", options, with_board, tmp_path / "again", told, force=False)
+    assert "again: train" not in told.stages
+    (events,) = (tmp_path / "events" / "again").iterdir()
+    data = events.read_bytes()
+    curves = json.loads((out / checkpoint.CURVES).read_text())["epochs"]
+    assert len(curves) == 2
+    for epoch in curves:
+        assert struct.pack("<f", epoch["val_loss"]) in data
+
+
+def test_what_is_to_be_done_is_told_before_anything_slow_is_imported(digit_images, tmp_path):
+    """PyTorch alone takes seconds."""
+    code = f"""
+import sys
+from pathlib import Path
+from edgecls.pipeline.events import Silent
+from edgecls.pipeline.single import apply_method
+from edgecls.recipe import parse
+
+class Told(Silent):
+    def plan(self, lines):
+        assert not {{"torch", "torchvision", "sklearn", "onnx"}} & set(sys.modules)
+        print(*lines)
+        sys.exit(0)
+
+recipe = parse({{"data": {{"path": {str(digit_images)!r}, "size": 128}}}})
+apply_method("train", {{"arch": "lenet5"}}, recipe, Path({str(tmp_path)!r}) / "net", Told(), False)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = "train: lenet5 on 120 images in 10 classes, input 128×128, grayscale\n"
+    assert done.stdout == expected
 
 
 def test_a_parent_of_other_data_is_refused(recipe, digit_images, tiny_checkpoint, tmp_path):

@@ -1,0 +1,171 @@
+"""Int8 in the pipeline: whose remedies, a diagnosis, and a graph that stands for a device."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from edgecls import hardware
+from edgecls.core import Classes, Images, Progress, Remedies, Target
+from edgecls.errors import UsageError
+from edgecls.graph import CheckpointSource
+from edgecls.models import checkpoint as checkpoints
+from edgecls.pipeline.workshop import Workshop, inputs_of
+from edgecls.quantize.diagnosis import NAME, Diagnosis
+from edgecls.recipe import QuantizeSection
+from edgecls.store import Entry
+
+if TYPE_CHECKING:
+    from edgecls.quantize.diagnose import Task
+
+# A diagnosis evaluates every layer twice: more images cost more than they tell.
+MOST_JUDGES = 512
+
+
+class Model(Protocol):
+    """What `climb.Model` is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def entry(self) -> Entry: ...
+    @property
+    def graph(self) -> Entry: ...
+
+
+class Given(Protocol):
+    """What `climb.Validation` is."""
+
+    @property
+    def images(self) -> Images: ...
+    @property
+    def classes(self) -> Classes: ...
+    @property
+    def key(self) -> str: ...
+
+
+def remedies(section: QuantizeSection, target: Target) -> Remedies | None:
+    """The target's own remedies with what was asked for; None where nothing was."""
+    asked = {
+        name: value
+        for name in ("ranges", "percentile", "bias_correction", "equalise", "smooth_quant")
+        if (value := getattr(section, name)) is not None
+    }
+    if section.float_layers:
+        asked["float_layers"] = tuple(section.float_layers)
+    if not asked:
+        return None
+    if target.quantizing is None:
+        raise UsageError(f"{target.name} has no remedies of int8", "choose another target")
+    own = target.quantizing.remedies
+    if "percentile" in asked and asked.get("ranges", "percentile") != "percentile":
+        raise UsageError("percentile is of ranges = percentile", "leave one of the two out")
+    if "percentile" in asked:
+        asked["ranges"] = "percentile"
+    return replace(own, **asked)
+
+
+def runs_here(target: Target) -> bool:
+    return target.availability().run.status == "ok"
+
+
+def emulated(
+    workshop: Workshop,
+    label: str,
+    model: Model,
+    target: Target,
+    remedies: Remedies,
+    given: Given,
+) -> Entry:
+    """The logits of the int8 graph in ONNX Runtime, for a target that does not run here."""
+    inputs = _inputs("emulated", model, target, given, remedies=remedies.to_json())
+
+    def build(out: Path, work: Path, progress: Progress) -> None:
+        from edgecls.quantize import ptq, running
+
+        source = CheckpointSource(model.entry.out, model.graph.out / "model.onnx")
+        task = task_of(source.onnx(), target, remedies)
+        trained = source.quantized(task.scheme)
+        if trained is not None:
+            import onnx
+
+            graph = onnx.load(trained)
+        else:
+            calibration = checkpoints.load(model.entry.out).calibration()
+            subject = ptq.subject(task.graph, calibration, remedies)
+            graph = ptq.quantized(subject, task.scheme, task.placement, remedies)
+        np.save(out / "validation.npy", running.logits(graph, given.images), allow_pickle=False)
+
+    return workshop.make(f"{label}: emulated", inputs, build)
+
+
+def float_answers(workshop: Workshop, model: Model, given: Given) -> Entry:
+    """The canonical graph's logits on validation."""
+    inputs = inputs_of(
+        "emulated", packages=("onnxruntime",), graph=model.graph.key, images=given.key
+    )
+
+    def build(out: Path, work: Path, progress: Progress) -> None:
+        from edgecls.graph import run
+
+        logits = run(model.graph.out / "model.onnx", given.images)
+        np.save(out / "validation.npy", logits, allow_pickle=False)
+
+    return workshop.make(f"{model.name}: answers in fp32", inputs, build)
+
+
+def diagnosed(
+    workshop: Workshop,
+    model: Model,
+    target: Target,
+    remedies: Remedies,
+    given: Given,
+) -> Diagnosis:
+    """The diagnosis of int8 on labelled images, kept in the store."""
+    from edgecls.quantize.diagnose import Judges, diagnose
+
+    inputs = _inputs("diagnosis", model, target, given, remedies=remedies.to_json())
+    chosen = spread(len(given.images))
+    judges = Judges("validation", given.images[chosen], np.asarray(given.classes)[chosen])
+    calibration = checkpoints.load(model.entry.out).calibration()
+
+    def build(out: Path, work: Path, progress: Progress) -> None:
+        task = task_of(model.graph.out / "model.onnx", target, remedies)
+        diagnose(task, judges, calibration, progress).write(out / NAME)
+
+    entry = workshop.make(f"{model.name}: {target.name} diagnosis", inputs, build)
+    return Diagnosis.from_json(json.loads((entry.out / NAME).read_text(encoding="utf-8")))
+
+
+def spread(count: int) -> Any:
+    """So many rows at even distances: a split may be sorted by class."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_JUDGES)).astype(np.int64))
+
+
+def task_of(graph: Path, target: Target, remedies: Remedies) -> Task:
+    from edgecls.quantize.diagnose import Task
+
+    if target.quantizing is None:
+        raise UsageError(f"{target.name} has no int8 to diagnose", "choose another target")
+    # SmoothQuant is the other tool's; what stands for its graph here is without.
+    given = replace(remedies, smooth_quant=None)
+    scheme = target.scheme(hardware.here())
+    return Task(target.name, graph, scheme, target.quantizing.placement, given)
+
+
+def _inputs(stage: str, model: Model, target: Target, given: Given, **more: Any) -> Any:
+    return inputs_of(
+        stage,
+        packages=("edgecls", "onnxruntime", "onnx"),
+        model=model.entry.key,
+        graph=model.graph.key,
+        target=[target.name, target.version],
+        scheme=target.scheme(hardware.here()).to_json(),
+        hardware=asdict(hardware.here()),
+        images=given.key,
+        **more,
+    )

@@ -1,0 +1,76 @@
+"""Methods compose in any sensible order; int8 comes last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecls import methods, targets
+from edgecls.errors import UsageError
+from edgecls.models import checkpoint as checkpoints
+from edgecls.pipeline import nets
+from edgecls.pipeline.package import unsuited
+from edgecls.pipeline.table import jobs
+from edgecls.recipe import ExportSection
+
+CHAIN: dict[str, dict[str, Any]] = {
+    "int8": {"method": "qat", "model": "pruned", "teacher": "teacher"},
+    "pruned": {"method": "prune", "model": "student", "teacher": "teacher"},
+    "student": {"method": "distill", "teacher": "teacher"},
+    "teacher": {"method": "train", "arch": "resnet20"},
+}
+
+
+def test_distil_prune_and_int8_compose() -> None:
+    names = [net.name for net in nets.resolve(CHAIN)]
+    assert names == ["teacher", "student", "pruned", "int8"]
+
+
+def test_a_net_for_int8_may_teach() -> None:
+    more = {"after": {"method": "distill", "teacher": "int8"}}
+    assert nets.resolve({**CHAIN, **more})[-1].name == "after"
+
+
+@pytest.mark.parametrize(
+    ("method", "why"), [("prune", "prune would change int8"), ("qat", "already")]
+)
+def test_nothing_changes_a_net_after_int8(method: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why) as error:
+        nets.resolve({**CHAIN, "after": {"method": method, "model": "int8"}})
+    assert error.value.fix
+
+
+def test_a_checkpoint_for_int8_is_refused_as_well(tiny_int8: Path, tiny_checkpoint: Path) -> None:
+    method = methods.get("prune")
+    with pytest.raises(UsageError, match="trained for int8"):
+        nets.check_order(method, {"model": checkpoints.load(tiny_int8)})
+    loaded = {
+        "model": checkpoints.load(tiny_checkpoint),
+        "teacher": checkpoints.load(tiny_int8),
+    }
+    nets.check_order(method, loaded)
+
+
+def test_a_net_for_int8_is_compared_in_int8() -> None:
+    found = jobs(
+        nets.resolve(CHAIN),
+        "student",
+        "teacher",
+        [targets.get("onnxruntime"), targets.get("torch")],
+        ExportSection(precisions=["fp32", "int8"]),
+    )
+    told = {(job.model, job.target.name): job.precision for job in found if job.model != "student"}
+    assert told[("int8", "onnxruntime")] == "int8"
+    assert told[("pruned", "onnxruntime")] == "fp32"
+    assert told[("teacher", "torch")] == "fp32"
+
+
+def test_a_net_for_int8_skips_float(tiny_int8: Path) -> None:
+    checkpoint = checkpoints.load(tiny_int8)
+    target = targets.get("openvino")
+    assert unsuited(checkpoint, target, "int8").status == "ok"
+    skipped = unsuited(checkpoint, target, "fp32")
+    assert (skipped.status, bool(skipped.reason), bool(skipped.fix)) == ("skipped", True, True)
+    assert unsuited(checkpoint, targets.get("torch"), "fp32").status == "ok"
