@@ -16,8 +16,8 @@ import numpy as np
 from edgecls.core import Classes, Images, Logits, Precision, Remedies, Rung, Target
 from edgecls.device import stats
 from edgecls.errors import EdgeclsError, UsageError
-from edgecls.pipeline import quantizing
-from edgecls.pipeline.workshop import Workshop, load_logits
+from edgecls.pipeline import conversion, quantizing
+from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb, Kind, Step, below
 from edgecls.quantize.diagnosis import Diagnosis
 from edgecls.store import Entry
@@ -95,7 +95,7 @@ def climb(ascent: Ascent) -> tuple[Climb, Entry]:
     )
     bundle = ascent.bundles[chosen]
     assert bundle is not None
-    return found, ascent.workshop.climbed(ascent.model.name, bundle, found.summary())
+    return found, conversion.climbed(ascent.workshop, ascent.model.name, bundle, found.summary())
 
 
 def _judged(target: Target) -> str:
@@ -113,7 +113,7 @@ def _refer(ascent: Ascent) -> str:
         named = f"{target.name} fp32"
     else:
         entry = quantizing.float_answers(ascent.workshop, ascent.model, ascent.validation)
-        logits, seconds = load_logits(entry, [VALIDATION])[VALIDATION], entry.seconds
+        logits, seconds = conversion.load_logits(entry, [VALIDATION])[VALIDATION], entry.seconds
         named = "the canonical graph in fp32"
     ascent.reference = _top1(logits, ascent.validation.classes)
     ascent.spent_s += seconds
@@ -147,8 +147,8 @@ def _try(ascent: Ascent, kind: Kind, rung: Rung, model: Model) -> bool:
 
 
 def _bundle(ascent: Ascent, model: Model, precision: Precision, remedies: Remedies | None) -> Entry:
-    return ascent.workshop.bundle(
-        model.name, model.entry, model.graph, ascent.target, precision, remedies
+    return conversion.bundle(
+        ascent.workshop, model.name, model.entry, model.graph, ascent.target, precision, remedies
     )
 
 
@@ -162,13 +162,13 @@ def _answers(
     """(logits on validation, seconds), by the bundle's runner or in ONNX Runtime."""
     given, label = ascent.validation, f"{ascent.model.name}: {ascent.target.name} {name}"
     if quantizing.runs_here(ascent.target):
-        entry = ascent.workshop.accuracy(
-            label, bundle.out, Entry(given.key, Path()), {VALIDATION: given.images}
+        entry = conversion.scores(
+            ascent.workshop, label, bundle.out, Entry(given.key, Path()), {VALIDATION: given.images}
         )
     else:
         assert remedies is not None and model is not None
         entry = quantizing.emulated(ascent.workshop, label, model, ascent.target, remedies, given)
-    return load_logits(entry, [VALIDATION])[VALIDATION], entry.seconds
+    return conversion.load_logits(entry, [VALIDATION])[VALIDATION], entry.seconds
 
 
 def _top1(logits: Logits, classes: Classes) -> float:

@@ -72,7 +72,7 @@ def evaluate(
     if model is not None and wish.against is not None:
         other = against.read(wish.against, model, wish.trust_code)
     if model is not None:
-        recipe = subject.as_trained(recipe, model)
+        recipe = subject.as_trained(recipe, model.provenance)
     workshop = Workshop(Store(out.parent / STORE), recipe, events)
     folder = holdout.look(workshop)
     # Whatever is wrong with the training anew is told before anything is scored.

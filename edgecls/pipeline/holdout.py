@@ -139,7 +139,7 @@ def _numbers(model: Model, labels: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _drawn(workshop: Workshop, model: Model, folder: Folder, split: str) -> Holdout:
-    recipe = as_trained(workshop.recipe, model)
+    recipe = as_trained(workshop.recipe, model.provenance)
     drawing = Workshop(workshop.store, recipe, workshop.events)
     entry = drawing.data(folder.images, folder.fingerprint, model.preprocess)
     dataset, about = datas.load(entry.out, folder.listing.root), datas.describe(entry.out)

@@ -18,11 +18,12 @@ from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import JSON
-from edgecls.pipeline import places, quantizing
+from edgecls.pipeline import conversion, places, quantizing
 from edgecls.pipeline.climb import Ascent, Model, Validation, climb
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, trains_for
 from edgecls.pipeline.package import package
+from edgecls.pipeline.subject import as_trained
 from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb
 from edgecls.quantize.diagnosis import Diagnosis
@@ -52,10 +53,10 @@ def bundled(
     workshop, model, graph = made.workshop, made.models[name], made.graphs[name]
     section = workshop.recipe.quantize
     if precision != "int8" or checkpoints.load(model.out).is_quantized:
-        return workshop.bundle(name, model, graph, target, precision), None
+        return conversion.bundle(workshop, name, model, graph, target, precision), None
     if section.max_drop is None or target.quantizing is None or graph is None:
         asked = quantizing.remedies(section, target)
-        return workshop.bundle(name, model, graph, target, precision, asked), None
+        return conversion.bundle(workshop, name, model, graph, target, precision, asked), None
     ascent = ascent_of(workshop, Model(name, model, graph), target, made.data, made.dataset)
     found, entry = climb(ascent)
     if not found.met:
@@ -176,7 +177,7 @@ def trained(workshop: Workshop, model: Model, data: Entry, dataset: Dataset) -> 
     net = Net(f"{model.name}-{TRAINING}", method, options, {"model": model.name})
     assert trains_for(method) == "int8"
     entry = workshop.model(net, {"model": model.entry}, data, dataset)
-    return Model(model.name, entry, workshop.graph(net.name, entry))
+    return Model(model.name, entry, conversion.graph(workshop, net.name, entry))
 
 
 def _opened(
@@ -184,8 +185,7 @@ def _opened(
 ) -> tuple[Workshop, Model, Entry, Dataset]:
     """The checkpoint with its graph, and the images split as for its training."""
     found = checkpoints.load(wish.checkpoint)
-    seed = found.provenance.get("seed", recipe.seed)
-    workshop = Workshop(Store(store), recipe.model_copy(update={"seed": seed}), events)
+    workshop = Workshop(Store(store), as_trained(recipe, found.provenance), events)
     images = workshop.images()
     listing = datas.scan(images)
     if tuple(listing.labels) != found.labels:
@@ -196,7 +196,7 @@ def _opened(
     data = workshop.data(images, workshop.fingerprint(listing), found.preprocess)
     entry = Entry(sha256(str(found.folder / JSON)), found.folder)
     name = _name(wish.checkpoint)
-    model = Model(name, entry, workshop.graph(name, entry))
+    model = Model(name, entry, conversion.graph(workshop, name, entry))
     return workshop, model, data, datas.load(data.out, listing.root)
 
 

@@ -69,9 +69,8 @@ def _bundle(path: Path, trust_code: bool) -> Model:
     return Model(subject, meta.labels, meta.preprocess, meta.provenance, unknown, logits)
 
 
-def as_trained(recipe: Recipe, model: Model) -> Recipe:
-    """`recipe` with the seeds of the model's own training, where it knows them."""
-    about = model.provenance
+def as_trained(recipe: Recipe, about: Mapping[str, Any]) -> Recipe:
+    """`recipe` with the seeds of a model's own training. about: its provenance."""
     seed = about.get("seed", recipe.seed)
     section = recipe.data.model_copy(update={"seed": about.get("split_seed", seed)})
     return recipe.model_copy(update={"seed": seed, "data": section})

@@ -19,11 +19,11 @@ from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import AUGMENTED, AUGMENTED_PICTURE, CURVES
-from edgecls.pipeline import mistakes
+from edgecls.pipeline import conversion, mistakes
 from edgecls.pipeline.nets import Net, trains_for
 from edgecls.pipeline.package import unsuited
 from edgecls.pipeline.quantized import Made, bundled
-from edgecls.pipeline.workshop import Workshop, load_logits, scored
+from edgecls.pipeline.workshop import Workshop, scored
 from edgecls.recipe import ExportSection
 from edgecls.rundir import ModelInfo, add_arrays, add_file
 from edgecls.store import Entry, link
@@ -118,7 +118,9 @@ def fill(
     images, classes = scored(dataset)
     graphs = {name: _graph(workshop, name, entry) for name, entry in models.items()}
     answers = {
-        name: load_logits(workshop.answers(name, entry, data, images), SPLITS)
+        name: conversion.load_logits(
+            conversion.answers(workshop, name, entry, data, images), SPLITS
+        )
         for name, entry in models.items()
     }
     made = Made(workshop, models, graphs, data, dataset)
@@ -137,7 +139,7 @@ def fill(
 def _graph(workshop: Workshop, name: str, model: Entry) -> Entry | None:
     """A model's canonical graph; without one, only the targets that need it fail."""
     try:
-        return workshop.graph(name, model)
+        return conversion.graph(workshop, name, model)
     except EdgeclsError as error:
         workshop.events.note(f"{name}: {error.cause}")
         return None
@@ -205,8 +207,8 @@ def _score(
     if candidate.entry is None or job.target.availability().run.status != "ok":
         return
     try:
-        entry = workshop.accuracy(job.label, candidate.entry.out, data, images)
-        logits = load_logits(entry, SPLITS)
+        entry = conversion.scores(workshop, job.label, candidate.entry.out, data, images)
+        logits = conversion.load_logits(entry, SPLITS)
         candidate.row = accuracy.with_accuracy(candidate.row, logits, reference, classes)
         candidate.logits = logits
     except EdgeclsError as error:
@@ -222,7 +224,9 @@ def _measure(workshop: Workshop, candidates: Sequence[Candidate]) -> None:
     bundles = [candidate.entry.out for candidate in candidates if candidate.entry]
     if not bundles:
         return
-    for candidate, samples in zip(candidates, workshop.samples(bundles, protocol), strict=True):
+    for candidate, samples in zip(
+        candidates, conversion.samples(workshop, bundles, protocol), strict=True
+    ):
         candidate.row = with_latency(candidate.row, samples, protocol)
         candidate.samples = samples
 

@@ -19,11 +19,11 @@ from edgecls.compared import Compared
 from edgecls.core import Dataset, Logits, Measurement
 from edgecls.errors import EdgeclsError
 from edgecls.models import checkpoint as checkpoints
-from edgecls.pipeline import hardness
+from edgecls.pipeline import conversion, hardness
 from edgecls.pipeline.hardness import Answered, Changed
 from edgecls.pipeline.nets import Net
 from edgecls.pipeline.pairs import Judged, Shown, compare
-from edgecls.pipeline.workshop import Workshop, load_logits, scored
+from edgecls.pipeline.workshop import Workshop, scored
 from edgecls.robustness.comparison import corrected
 from edgecls.rundir import add_file, read_arrays
 from edgecls.store import Entry
@@ -129,8 +129,8 @@ class _Judge:
     def _model(self, name: str) -> Judged:
         entry, subjects = self._subjects.models[name], self._subjects
         images, _ = scored(subjects.dataset)
-        answers = self._workshop.answers(name, entry, subjects.data, images)
-        logits = load_logits(answers, ("test",))["test"]
+        answers = conversion.answers(self._workshop, name, entry, subjects.data, images)
+        logits = conversion.load_logits(answers, ("test",))["test"]
         return self._with(name, name, logits, self._checkpoint(name))
 
     def _row(self, row: Measurement) -> Judged:

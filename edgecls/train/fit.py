@@ -161,13 +161,15 @@ def _trainer(
     views: int,
 ) -> Trainer:
     device = torch.device(context.device)
-    place = parallel.join(device)
+    # Before they meet: a process that leaves at once would break the others' connection.
+    place = world()
     if options.batch_size % (2 * place.size * options.accumulate):
         raise UsageError(
             f"batch_size {options.batch_size} cannot be shared evenly by {place.size} processes"
             f" in {options.accumulate} parts",
             f"make it a multiple of {2 * place.size * options.accumulate}",
         )
+    parallel.join(device)
     half = precision.resolve(options.precision, net, device)
     net.to(device).to(memory_format=torch.channels_last)
     optimizer = optimizers.build(net, options, parts)

@@ -17,7 +17,7 @@ from edgecls.core import Availability, Measurement, Outcome, read_results
 from edgecls.device.meta import bundle_sha256
 from edgecls.errors import BusyError, ConversionError, EdgeclsError, UsageError
 from edgecls.models import checkpoint
-from edgecls.pipeline import table, workshop
+from edgecls.pipeline import conversion, table
 from edgecls.pipeline.events import Silent
 from edgecls.pipeline.run import is_run, run
 from edgecls.pipeline.workshop import Workshop
@@ -339,8 +339,8 @@ def test_a_net_that_cannot_be_exported_keeps_its_reference(finished, monkeypatch
     assert table._graph(shop, "teacher", model) is None
     assert told.notes == ["teacher: no such operator in ONNX"]
     with pytest.raises(ConversionError, match="no such operator"):
-        shop.bundle("teacher", model, None, targets.get("onnxruntime"), "fp32")
-    made = shop.bundle("teacher", model, None, targets.get("torch"), "fp32")
+        conversion.bundle(shop, "teacher", model, None, targets.get("onnxruntime"), "fp32")
+    made = conversion.bundle(shop, "teacher", model, None, targets.get("torch"), "fp32")
     assert (made.out / "meta.json").is_file()
 
 
@@ -352,7 +352,7 @@ def test_a_bundle_that_fails_in_measuring_is_tried_again(
 
     bench = {"launches": 1, "rounds": 1, "queries": 11, "seconds": 0}
     with monkeypatch.context() as patch:
-        patch.setattr(workshop, "measure", crash)
+        patch.setattr(conversion, "measure", crash)
         rows = run(only_teacher(bench=bench), beside, "edgecls run", Silent()).rows
     failed = row_of(rows, "teacher", "onnxruntime")
     assert (failed.converted, failed.measured) == ("ok", "failed")
