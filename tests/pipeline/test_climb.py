@@ -14,6 +14,7 @@ from edgecls.device import meta
 from edgecls.errors import ConversionError
 from edgecls.graph import CheckpointSource
 from edgecls.pipeline import climb as climbing
+from edgecls.pipeline import conversion
 from edgecls.pipeline.climb import Ascent, Model, Validation, climb
 from edgecls.pipeline.events import Silent
 from edgecls.pipeline.workshop import Workshop
@@ -38,13 +39,13 @@ def ascent(tiny_checkpoint, tiny_data, tmp_path, monkeypatch):
     monkeypatch.setattr(type(target), "quantizing", type(target.quantizing)(Remedies(), LADDER))
     images, classes = (np.asarray(part) for part in tiny_data["validation"])
     converted: list[Remedies | None] = []
-    real = Workshop.bundle
+    real = conversion.bundle
 
     def bundle(self, name, model, graph, target, precision, remedies=None):
         converted.append(remedies)
         return real(self, name, model, graph, target, precision, remedies)
 
-    monkeypatch.setattr(Workshop, "bundle", bundle)
+    monkeypatch.setattr(conversion, "bundle", bundle)
 
     def make(max_drop: float, told: list[float], **more) -> tuple[Ascent, list[Remedies | None]]:
         scores = iter(told)
@@ -110,14 +111,14 @@ def test_remedies_that_were_asked_for_come_first(ascent):
 
 def test_a_step_that_cannot_be_converted_is_told_and_left_behind(ascent, monkeypatch):
     given, _ = ascent(0.1, [0.9, 0.9])
-    real = Workshop.bundle
+    real = conversion.bundle
 
     def bundle(self, name, model, graph, target, precision, remedies=None):
         if remedies == Remedies():
             raise ConversionError("no min-max today", "try tomorrow")
         return real(self, name, model, graph, target, precision, remedies)
 
-    monkeypatch.setattr(Workshop, "bundle", bundle)
+    monkeypatch.setattr(conversion, "bundle", bundle)
     found, _ = climb(given)
     assert found.steps[0].error == "no min-max today" and found.step.name == "histogram"
 

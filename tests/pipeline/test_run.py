@@ -369,7 +369,7 @@ def test_a_bundle_that_fails_its_own_check_is_not_measured(
         raise EdgeclsError("it fails its own verification", "export it again")
 
     bench = {"launches": 1, "rounds": 1, "queries": 12, "seconds": 0}
-    monkeypatch.setattr(Workshop, "accuracy", fail)
+    monkeypatch.setattr(conversion, "scores", fail)
     rows = run(only_teacher(bench=bench), beside, "edgecls run", Silent()).rows
     failed = row_of(rows, "teacher", "onnxruntime")
     assert (failed.measured, failed.reason) == ("failed", "it fails its own verification")
