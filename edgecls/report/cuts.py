@@ -18,7 +18,7 @@ GAINS = {
     " its builder finds a sparse kernel that gains, mostly for large layers in fp16 and int8. CPUs"
     " multiply them like any number; a compressed download is smaller.",
 }
-_PRICES = {"macs": "MACs", "params": "Parameters", "size": "fp32 weights"}
+_PRICES = {"macs": "MACs", "params": "parameters", "size": "fp32 weights"}
 _GOALS = {
     "macs_ratio": "{:,.0f} MACs at most",
     "params_ratio": "{:,.0f} parameters at most",
