@@ -92,3 +92,23 @@ def test_dropout_and_stochastic_depth_reach_the_net(context):
     assert [m.p for m in net.modules() if isinstance(m, torch.nn.Dropout)] == [0.35]
     with pytest.raises(UsageError, match="has no stochastic_depth"):
         start.fresh("lenet5", FitOptions(stochastic_depth=0.1), context(side=32))
+
+
+def momenta(net: torch.nn.Module) -> set[float]:
+    norms = (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    return {round(norm.momentum, 6) for norm in norms}
+
+
+@pytest.mark.parametrize(
+    ("arch", "epochs", "expected"),
+    [
+        ("mobilenet_v3_small_32", 1, 0.1),  # its own is 0.01
+        ("mobilenet_v3_small_32", 400, 0.05),
+        ("mobilenet_v3_small_32", 100_000, 0.01),
+        ("resnet8", 100_000, 0.1),
+    ],
+)
+def test_batchnorms_memory_is_short_beside_the_training(context, arch, epochs, expected):
+    """Statistics that remember longer than the training lasts are those of the start."""
+    options = FitOptions(epochs=epochs, batch_size=8)
+    assert momenta(start.fresh(arch, options, context())) == {expected}
