@@ -35,14 +35,12 @@ class Prune:
         self, parents: Mapping[str, Path], options: PruneOptions, context: Context, out: Path
     ) -> None:
         from edgecls.models import checkpoint
-        from edgecls.train import fit, losses, produce, teachers
+        from edgecls.train import fit, produce, teachers
         from edgecls.train.pruning.course import Course
 
         fit.set_up(context.threads, context.seed)
         parent = produce.read_parent(parents["model"], context)
-        teacher = teachers.load(parents.get("teacher", parents["model"]), options, context)
-        on_labels = losses.hard(options, context.data)
-        loss = teachers.loss([teacher], options, context, on_labels)
+        loss = teachers.loss_beside(parents, options, context)
         course = Course(checkpoint.module(parent), parent, loss, options, context)
         edits = [*parent.edits, course.run()]
         produce.save(

@@ -75,7 +75,7 @@ class Qat:
         from edgecls.models import checkpoint
         from edgecls.models.normalise import Normalise
         from edgecls.models.quantized import edit, trace
-        from edgecls.train import fit, losses, produce, qat, teachers
+        from edgecls.train import fit, produce, qat, teachers
 
         fit.set_up(context.threads, context.seed)
         before = produce.read_parent(parents["model"], context)
@@ -87,9 +87,7 @@ class Qat:
         net = trace.prepared(checkpoint.module(before), before.input_shape, options.is_reduced)
         normalise = Normalise(context.data.preprocess)
         qat.choose_steps(net, normalise, context.data["calibration"][0])
-        teacher = teachers.load(parents.get("teacher", parents["model"]), options, context)
-        on_labels = losses.hard(options, context.data)
-        loss = teachers.loss([teacher], options, context, on_labels)
+        loss = teachers.loss_beside(parents, options, context)
         hook = qat.Freezing(options.freeze_bn, options.freeze_observers)
         curves = fit.fit(net, loss, options, context, hook=hook, views=options.views)
         edits = [*before.edits, edit.edit_of(net, options.is_reduced)]

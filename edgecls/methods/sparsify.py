@@ -81,13 +81,11 @@ class Sparsify:
         self, parents: Mapping[str, Path], options: SparsifyOptions, context: Context, out: Path
     ) -> None:
         from edgecls.models import checkpoint
-        from edgecls.train import fit, losses, produce, sparsity, teachers
+        from edgecls.train import fit, produce, sparsity, teachers
 
         fit.set_up(context.threads, context.seed)
         parent = produce.read_parent(parents["model"], context)
-        teacher = teachers.load(parents.get("teacher", parents["model"]), options, context)
-        on_labels = losses.hard(options, context.data)
-        loss = teachers.loss([teacher], options, context, on_labels)
+        loss = teachers.loss_beside(parents, options, context)
         net = checkpoint.module(parent)
         before = sparsity.compressed_bytes(net)
         pattern = sparsity.Pattern.parse(options.pattern, options.scope)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecls.core import Classes, Images, Logits, Precision, Remedies, Rung, Target
+from edgecls.core import Classes, Logits, Precision, Remedies, Rung, Target
 from edgecls.device import stats
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.pipeline import conversion, quantizing
+from edgecls.pipeline.quantizing import Model, Validation
 from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb, Kind, Step, below
 from edgecls.quantize.diagnosis import Diagnosis
@@ -25,24 +26,6 @@ from edgecls.store import Entry
 VALIDATION = "validation"
 # Layers that go to float at most; a net that needs more is one for fp32 or training.
 MOST_FLOAT = 10
-
-
-@dataclass(frozen=True)
-class Model:
-    """A checkpoint with its canonical graph. name: in the run."""
-
-    name: str
-    entry: Entry
-    graph: Entry
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The images that decide. key: of what they are, for the store."""
-
-    images: Images
-    classes: Classes
-    key: str
 
 
 @dataclass

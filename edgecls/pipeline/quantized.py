@@ -19,10 +19,11 @@ from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import JSON
 from edgecls.pipeline import conversion, places, quantizing
-from edgecls.pipeline.climb import Ascent, Model, Validation, climb
+from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, trains_for
-from edgecls.pipeline.package import package
+from edgecls.pipeline.quantizing import Model, Validation
+from edgecls.pipeline.single import export, named
 from edgecls.pipeline.subject import as_trained
 from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb
@@ -81,14 +82,7 @@ def convert(wish: Wish, recipe: Recipe, out: Path, force: bool) -> Path:
         raise UsageError(
             f"remedies are of int8, and {wish.precision} is asked for", "leave them out"
         )
-    places.free(out, force, [wish.checkpoint])
-    with tempfile.TemporaryDirectory() as scratch:
-        source = CheckpointSource(wish.checkpoint, Path(scratch) / "model.onnx")
-        name = _name(wish.checkpoint)
-        places.place(
-            out, lambda part: package(name, source, target, wish.precision, part, remedies)
-        )
-    return out
+    return export(wish.checkpoint, wish.target, wish.precision, out, force, remedies)
 
 
 def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bool) -> Diagnosis:
@@ -186,8 +180,7 @@ def _opened(
     """The checkpoint with its graph, and the images split as for its training."""
     found = checkpoints.load(wish.checkpoint)
     workshop = Workshop(Store(store), as_trained(recipe, found.provenance), events)
-    images = workshop.images()
-    listing = datas.scan(images)
+    images, listing = workshop.listed()
     if tuple(listing.labels) != found.labels:
         raise UsageError(
             f"the classes of {recipe.data.path} are not those of {wish.checkpoint}",
@@ -195,7 +188,7 @@ def _opened(
         )
     data = workshop.data(images, workshop.fingerprint(listing), found.preprocess)
     entry = Entry(sha256(str(found.folder / JSON)), found.folder)
-    name = _name(wish.checkpoint)
+    name = named(wish.checkpoint)
     model = Model(name, entry, conversion.graph(workshop, name, entry))
     return workshop, model, data, datas.load(data.out, listing.root)
 
@@ -221,7 +214,3 @@ def _refuse_trained(found: checkpoints.Checkpoint) -> None:
             f"{found.folder} was trained for int8: its ranges are its own",
             "export it as it is, or start from the model that it was trained from",
         )
-
-
-def _name(checkpoint: Path) -> str:
-    return checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,26 +26,22 @@ if TYPE_CHECKING:
 MOST_JUDGES = 512
 
 
-class Model(Protocol):
-    """What `climb.Model` is."""
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint with its canonical graph. name: in the run."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def entry(self) -> Entry: ...
-    @property
-    def graph(self) -> Entry: ...
+    name: str
+    entry: Entry
+    graph: Entry
 
 
-class Given(Protocol):
-    """What `climb.Validation` is."""
+@dataclass(frozen=True)
+class Validation:
+    """The images that decide. key: of what they are, for the store."""
 
-    @property
-    def images(self) -> Images: ...
-    @property
-    def classes(self) -> Classes: ...
-    @property
-    def key(self) -> str: ...
+    images: Images
+    classes: Classes
+    key: str
 
 
 def remedies(section: QuantizeSection, target: Target) -> Remedies | None:
@@ -79,7 +75,7 @@ def emulated(
     model: Model,
     target: Target,
     remedies: Remedies,
-    given: Given,
+    given: Validation,
 ) -> Entry:
     """The logits of the int8 graph in ONNX Runtime, for a target that does not run here."""
     inputs = _inputs("emulated", model, target, given, remedies=remedies.to_json())
@@ -103,7 +99,7 @@ def emulated(
     return workshop.make(f"{label}: emulated", inputs, build)
 
 
-def float_answers(workshop: Workshop, model: Model, given: Given) -> Entry:
+def float_answers(workshop: Workshop, model: Model, given: Validation) -> Entry:
     """The canonical graph's logits on validation."""
     inputs = inputs_of(
         "emulated", packages=("onnxruntime",), graph=model.graph.key, images=given.key
@@ -123,7 +119,7 @@ def diagnosed(
     model: Model,
     target: Target,
     remedies: Remedies,
-    given: Given,
+    given: Validation,
 ) -> Diagnosis:
     """The diagnosis of int8 on labelled images, kept in the store."""
     from edgecls.quantize.diagnose import Judges, diagnose
@@ -157,7 +153,7 @@ def task_of(graph: Path, target: Target, remedies: Remedies) -> Task:
     return Task(target.name, graph, scheme, target.quantizing.placement, given)
 
 
-def _inputs(stage: str, model: Model, target: Target, given: Given, **more: Any) -> Any:
+def _inputs(stage: str, model: Model, target: Target, given: Validation, **more: Any) -> Any:
     return inputs_of(
         stage,
         packages=("edgecls", "onnxruntime", "onnx"),

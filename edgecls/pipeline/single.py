@@ -12,7 +12,7 @@ from edgecls import data as datas
 from edgecls import targets, trust
 from edgecls.bench import rows
 from edgecls.bench.protocol import Protocol, measure
-from edgecls.core import Measurement, Precision
+from edgecls.core import Measurement, Precision, Remedies
 from edgecls.device.meta import bundle_sha256, sha256
 from edgecls.device.preprocess import Preprocess
 from edgecls.graph import CheckpointSource
@@ -82,16 +82,29 @@ def _sentence(name: str, arch: str, listing: datas.Listing, preprocess: Preproce
 
 
 def export(
-    checkpoint: Path, target_name: str, precision: Precision, out: Path, force: bool
+    checkpoint: Path,
+    target_name: str,
+    precision: Precision,
+    out: Path,
+    force: bool,
+    remedies: Remedies | None = None,
 ) -> Path:
-    """Convert a checkpoint and write its bundle to `out`. Raises ConversionError."""
+    """Convert a checkpoint and write its bundle to `out`. Raises ConversionError.
+
+    remedies: of int8 (None: the target's own).
+    """
     places.free(out, force, [checkpoint])
     target = targets.get(target_name)
     with tempfile.TemporaryDirectory() as scratch:
         source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
-        name = checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
-        places.place(out, lambda part: package(name, source, target, precision, part))
+        name = named(checkpoint)
+        places.place(out, lambda part: package(name, source, target, precision, part, remedies))
     return out
+
+
+def named(checkpoint: Path) -> str:
+    """What a model is called: as the link to it, such as one of a run, or as its folder."""
+    return checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
 
 
 def bench(

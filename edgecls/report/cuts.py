@@ -45,7 +45,7 @@ def _cut(model: ModelInfo, edit: Mapping[str, Any]) -> list[Html]:
     parts = [el("h3", f"{model.name}: channels")]
     parts.append(el("p", prose(_sentence(edit))))
     channels = edit.get("channels") or {}
-    lines = [_line(name, *pair) for name, pair in channels.items()]
+    lines = [_line(name, before, after, 1.0) for name, (before, after) in channels.items()]
     head = [column("Layer", "text"), column("Before", "number"), column("After", "number")]
     head += [column("Left", "number"), column("")]
     if lines:
@@ -75,15 +75,16 @@ def _figure(kind: str, value: float) -> str:
     return units.size(value) if kind == "size" else units.magnitude(value)
 
 
-def _line(name: str, before: int, after: int) -> Html:
-    left = after / before if before else 1.0
+def _line(name: str, whole: int, part: int, share_of_none: float) -> Html:
+    """Two counts and a bar of their share. share_of_none: where the whole is 0."""
+    share = part / whole if whole else share_of_none
     return el(
         "tr",
         el("th", name, scope="row"),
-        number_cell(f"{before:,}", before),
-        number_cell(f"{after:,}", after),
-        number_cell(units.percent(left, 0), left),
-        el("td", el("span", class_="bar", style=f"--v:{left:.3f}")),
+        number_cell(f"{whole:,}", whole),
+        number_cell(f"{part:,}", part),
+        number_cell(units.percent(share, 0), share),
+        el("td", el("span", class_="bar", style=f"--v:{share:.3f}")),
     )
 
 
@@ -110,7 +111,7 @@ def _points(model: ModelInfo, points: list[Mapping[str, Any]]) -> Html:
 
 def _zeros(model: ModelInfo, edit: Mapping[str, Any]) -> list[Html]:
     pattern, counts = str(edit.get("pattern")), edit.get("zeros") or {}
-    lines = [_zero_line(name, *pair) for name, pair in counts.items()]
+    lines = [_line(name, whole, none, 0.0) for name, (none, whole) in counts.items()]
     none, whole = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
     before, after = edit.get("compressed_bytes") or (None, None)
     text = f"Pattern {pattern}: {units.percent(none / max(1, whole), 1)} of the weights between the"
@@ -124,15 +125,3 @@ def _zeros(model: ModelInfo, edit: Mapping[str, Any]) -> list[Html]:
         el("p", prose(GAINS["n:m" if ":" in pattern else pattern])),
         table(head, lines, f"Zeros of {model.name}", "sortable plain compact"),
     ]
-
-
-def _zero_line(name: str, none: int, whole: int) -> Html:
-    share = none / whole if whole else 0.0
-    return el(
-        "tr",
-        el("th", name, scope="row"),
-        number_cell(f"{whole:,}", whole),
-        number_cell(f"{none:,}", none),
-        number_cell(units.percent(share, 0), share),
-        el("td", el("span", class_="bar", style=f"--v:{share:.3f}")),
-    )

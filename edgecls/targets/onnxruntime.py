@@ -50,13 +50,15 @@ class OnnxRuntime:
         """
         if machine.machine in ("aarch64", "arm64"):
             return Scheme("int8", symmetric_activations=True, reason="Arm multiplies int8 by int8")
-        vnni = bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(machine.features))
+        saturates = hardware.saturates(machine)
         return Scheme(
             "uint8",
             symmetric_activations=False,
-            reduce_range=not vnni,
+            reduce_range=saturates,
             reason="x86 multiplies uint8 by int8"
-            + ("; VNNI does not saturate" if vnni else "; without VNNI 8-bit weights saturate"),
+            + (
+                "; without VNNI 8-bit weights saturate" if saturates else "; VNNI does not saturate"
+            ),
         )
 
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:

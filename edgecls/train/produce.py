@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgecls import hardware
@@ -38,13 +37,6 @@ def read_parent(folder: Path, context: Context) -> Checkpoint:
             f"{parent.preprocess.mode} and resize {parent.preprocess.resize}",
         )
     return parent
-
-
-def load_parent(folder: Path, context: Context) -> nn.Module:
-    """A parent as a teacher: in evaluation mode, without gradients."""
-    net: nn.Module = checkpoint.module(read_parent(folder, context))
-    net.to(torch.device(context.device)).to(memory_format=torch.channels_last)
-    return net.requires_grad_(False)
 
 
 def save(

@@ -75,6 +75,12 @@ def loss(
     )
 
 
+def loss_beside(parents: Mapping[str, Path], options: TaughtOptions, context: Context) -> Loss:
+    """The loss of a training that goes on with ``model``: ``teacher`` guides it, or itself."""
+    teacher = load(parents.get("teacher", parents["model"]), options, context)
+    return loss([teacher], options, context, losses.hard(options, context.data))
+
+
 def answers(
     teachers: Sequence[Teacher], options: FitOptions, context: Context, views: int = 0
 ) -> Answers:

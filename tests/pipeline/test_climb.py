@@ -15,8 +15,9 @@ from edgecls.errors import ConversionError
 from edgecls.graph import CheckpointSource
 from edgecls.pipeline import climb as climbing
 from edgecls.pipeline import conversion
-from edgecls.pipeline.climb import Ascent, Model, Validation, climb
+from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Silent
+from edgecls.pipeline.quantizing import Model, Validation
 from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb
 from edgecls.recipe import parse
