@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edgecls.device import golden, meta
 from edgecls.device.measure import probabilities
 from edgecls.errors import ConversionError
 from edgecls.graph import TRAINED_TOLERANCE
+from edgecls.hardware import plainly
 from edgecls.kits import kit_files
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.rundir import write_text
@@ -133,7 +134,7 @@ def _describe(contents: Contents, golden_count: int) -> meta.Meta:
         target=artifact.target,
         precision=artifact.precision,
         scheme=artifact.scheme.to_json() if artifact.scheme else None,
-        hardware={**asdict(contents.hardware), "features": list(contents.hardware.features)},
+        hardware=contents.hardware.to_json(),
         input_shape=checkpoint.preprocess.input_shape,
         labels=checkpoint.labels,
         preprocess=checkpoint.preprocess,
@@ -181,6 +182,8 @@ def _card(contents: Contents) -> str:
     validation = checkpoint.metrics["validation"]
     height, width = checkpoint.preprocess.size
     scheme = f", scheme `{artifact.scheme.name}`" if artifact.scheme else ""
+    why = f" ({artifact.scheme.reason})" if artifact.scheme else ""
+    batch = {"dynamic": "N"}.get(str(given := artifact.details.get("batch", 1)), given)
     return f"""# {contents.model}: {contents.target.title}, {artifact.precision}
 
 An image classifier for {len(checkpoint.labels)} classes ({_few(checkpoint.labels)}), packaged by
@@ -189,9 +192,10 @@ edgecls {__version__}.
 | | |
 |---|---|
 | net | {checkpoint.arch}, {checkpoint.num_params:,} parameters, {checkpoint.macs:,} MACs |
-| input | uint8[1, {height}, {width}, {checkpoint.preprocess.channels}], \
+| made for | {plainly(contents.hardware)} |
+| input | uint8[{batch}, {height}, {width}, {checkpoint.preprocess.channels}], \
 {checkpoint.preprocess.mode}; normalisation is inside the model |
-| precision | {artifact.precision}{scheme} |
+| precision | {artifact.precision}{scheme}{why} |
 | size | {artifact.size_bytes:,} bytes in {", ".join(artifact.files)} |
 | source model's validation top-1 | {validation["top1"]:.2%} \
 ({validation["top1_low"]:.2%} to {validation["top1_high"]:.2%}, {validation["num_images"]} images) |

@@ -20,6 +20,7 @@ from edgecls.errors import EdgeclsError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from torch import nn
 
 Logits = NDArray[np.float32]
 Classes = NDArray[np.int64]
@@ -28,6 +29,8 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-weight
 # Where the range of a quantized activation comes from; see `Remedies`.
 Ranges = Literal["minmax", "mean", "percentile", "entropy", "histogram"]
 Correction = Literal["none", "fast", "full"]
+# How many images a model takes at once; "dynamic" is any number.
+Batch = int | Literal["dynamic"]
 SCHEMA_VERSION = 1
 
 
@@ -57,12 +60,27 @@ class Hardware:
     """The machine that a model is converted for or measured on.
 
     features: the instruction sets that matter to a choice, such as ``avx2`` or ``avx512_vnni``.
+    cores: 0 where a kind of machine leaves that open. profile: the name of that kind, ``here`` for
+    the machine at hand. accelerator: what it has beside its CPU; compute_capabilities: of an NVIDIA
+    GPU, such as ``8.7``. versions: of what is installed there, as ranges.
     """
 
     name: str
     machine: str
     features: tuple[str, ...] = ()
     cores: int = 1
+    profile: str = "here"
+    accelerator: str = ""
+    compute_capabilities: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_arm(self) -> bool:
+        return self.machine in ("aarch64", "arm64")
+
+    def to_json(self) -> dict[str, Any]:
+        lists = {"features", "compute_capabilities"}
+        return {k: list(v) if k in lists else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,10 @@ class Scheme:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, **asdict(self)}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Scheme:
+        return Scheme(**{key: value for key, value in data.items() if key != "name"})
 
 
 @dataclass(frozen=True)
@@ -205,23 +227,50 @@ class Source(Protocol):
         """
         ...
 
+    def module(self) -> nn.Module:
+        """What `onnx` is exported from: where a target that takes no ONNX starts ``torch.export``.
+
+        The net in evaluation mode and fp32, uint8[N, H, W, C] in, float32[N, K] out, normalisation
+        inside. It belongs to the source: nobody changes it. Raises ConversionError as `onnx` does.
+        """
+        ...
+
+    def quantized_module(self, scheme: Scheme) -> nn.Module | None:
+        """`quantized` for a target that takes no ONNX: see `edgecls.models.quantized.integers`.
+
+        None for a net in float, which a target quantizes itself.
+        """
+        ...
+
     def logits(self, images: Images) -> Logits:
         """The net's own answer in PyTorch, fp32."""
         ...
 
 
 @dataclass(frozen=True)
+class Purpose:
+    """What a bundle is for. profile: the machine's name (None: the target's own kind, or this one).
+
+    batch: how many images the model takes at once.
+    """
+
+    profile: str | None = None
+    batch: Batch = 1
+
+
+@dataclass(frozen=True)
 class Request:
     """What to convert to. calibration: uint8[N, H, W, C], needed where there is a scheme.
 
-    remedies: against what int8 costs; None are the target's own.
+    remedies: against what int8 costs; None are the target's own. batch: "dynamic" reaches only a
+    target that says ``dynamic_batch``.
     """
 
     precision: Precision
     hardware: Hardware
     scheme: Scheme | None = None
     calibration: Images | None = None
-    batch: int = 1
+    batch: Batch = 1
     remedies: Remedies | None = None
 
 
@@ -255,7 +304,10 @@ class Target(Protocol):
 
     name: on the command line. requirements: pip lines of the device. host_only: a reference that
     is measured here and never shipped. version: raised when its conversion changes. quantizing:
-    how its int8 is made, None where it has none.
+    how its int8 is made, None where it has none. hardware: the profile that it converts for unless
+    another is asked for, None where that is this machine; dynamic_batch: whether it takes any
+    number of images at once; overflow_free: types of activations whose products with weights of 8
+    bits overflow on no CPU (these three may be left out: None, no and none).
     """
 
     name: str
@@ -267,6 +319,9 @@ class Target(Protocol):
     packages: tuple[str, ...]
     host_only: bool
     quantizing: Quantizing | None
+    hardware: str | None
+    dynamic_batch: bool
+    overflow_free: tuple[str, ...]
 
     def availability(self) -> Availability: ...
 
@@ -402,7 +457,9 @@ class Method(Protocol):
 class Measurement:
     """One row of results.jsonl. Accuracies are fractions of 1; None is 'not measured'.
 
-    scheme: the int8 scheme's name. size_bytes: all files that the runtime reads.
+    scheme: the int8 scheme's name; scheme_reason: why that one. made_for: the profile of the
+    machine that it was converted for, empty for the one that converted it. size_bytes: all files
+    that the runtime reads.
     max_rel_logit_diff: largest difference from the source's logits over their standard deviation.
     top1_agreement: with the source, on test. p_value: McNemar's, of this row against the run's
     reference model on the same test images, corrected for the number of rows (Holm).
@@ -416,6 +473,8 @@ class Measurement:
     compiled: Status
     measured: Status
     scheme: str | None = None
+    scheme_reason: str = ""
+    made_for: str = ""
     reason: str = ""
     fix: str = ""
     recommended: bool = False

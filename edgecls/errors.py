@@ -15,8 +15,10 @@ __all__ = [
     "ConversionError",
     "DataError",
     "EdgeclsError",
+    "LostError",
     "MissingDependency",
     "RunnerError",
+    "SkippedError",
     "TrustError",
     "UsageError",
     "unknown_name",
@@ -37,6 +39,14 @@ class ConversionError(EdgeclsError):
 
 class RunnerError(EdgeclsError):
     """A bundle's runner ended, hung or answered with an error."""
+
+
+class LostError(RunnerError):
+    """The connection to a device broke; nothing is known of what ran there."""
+
+
+class SkippedError(EdgeclsError):
+    """A device cannot run a bundle as things are: its row is skipped, and says what mends it."""
 
 
 class TrustError(EdgeclsError):

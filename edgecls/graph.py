@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecls import qdq
-from edgecls.core import Images, Logits, Scheme
+from edgecls.core import Batch, Images, Logits, Scheme
 from edgecls.device.golden import max_relative_difference
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import ConversionError
@@ -27,6 +27,7 @@ from edgecls.models import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     import onnx
+    from torch import nn
 
 OPSET, IR_VERSION = 18, 9
 INPUT, OUTPUT = "image", "logits"
@@ -62,12 +63,30 @@ class CheckpointSource:
         return Deployable(checkpoints.module(self._checkpoint), self.preprocess).eval()
 
     def onnx(self) -> Path:
+        self._refuse_trained()
+        return self.exported()
+
+    def module(self) -> nn.Module:
+        """See `Source`."""
+        self._refuse_trained()
+        net: nn.Module = self._net
+        return net
+
+    def quantized_module(self, scheme: Scheme) -> nn.Module | None:
+        """See `Source`. Raises ConversionError where the weights were not trained for `scheme`."""
+        if not self._checkpoint.is_quantized:
+            return None
+        self._refuse(scheme)
+        from edgecls.models.quantized import integers
+
+        return integers.with_integers(self._net)
+
+    def _refuse_trained(self) -> None:
         if self._checkpoint.is_quantized:
             raise ConversionError(
                 f"{self.checkpoint} was trained for int8, it has no graph in float",
                 "export int8, or export the model that it was trained from",
             )
-        return self.exported()
 
     def exported(self) -> Path:
         """The graph as it is: of a net that was trained for int8 the QDQ graph, else `onnx`."""
@@ -110,8 +129,8 @@ class CheckpointSource:
             )
         if scheme.reduce_range and not self._checkpoint.is_reduced:
             raise ConversionError(
-                "the net was trained for weights in 8 bits, which saturate on this CPU: it has no "
-                "VNNI",
+                "the net was trained for weights in 8 bits, which saturate on the machine that is "
+                "asked for: it has no VNNI",
                 "train it again with reduce_range = yes",
             )
 
@@ -210,8 +229,10 @@ def _domains(graph: onnx.GraphProto) -> set[str]:
     return found
 
 
-def with_batch(model: onnx.ModelProto, batch: int) -> None:
-    """Fix the batch of a canonical graph in place, for runtimes that want static shapes."""
+def with_batch(model: onnx.ModelProto, batch: Batch) -> None:
+    """Fix the batch of a canonical graph in place; one that is dynamic stays so."""
+    if batch == "dynamic":
+        return
     for value in (*model.graph.input, *model.graph.output):
         dim = value.type.tensor_type.shape.dim[0]
         dim.Clear()

@@ -6,9 +6,11 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, unknown_name
 
 PACKAGE = Path(__file__).resolve().parent
+# Folders of sources, in the languages of devices.
+SOURCES = ("cpp", "kotlin", "swift")
 
 
 def kits_folder() -> Path:
@@ -27,6 +29,21 @@ def kit_files(kit: str) -> dict[str, Path]:
     files = {path.relative_to(folder).as_posix(): path for path in _sources(folder)}
     device = PACKAGE / "device"
     files.update({f"harness/{path.name}": path for path in _sources(device)})
+    return files
+
+
+def source_files(name: str) -> dict[str, Path]:
+    """Relative name -> installed file, of what people build into programs of their own.
+
+    They go into no bundle. The schema of meta.json, by which they read it, goes with them. Raises
+    UsageError for a name that is none of `SOURCES`.
+    """
+    if name not in SOURCES:
+        raise unknown_name("kit", name, SOURCES)
+    folder = kits_folder() / name
+    files = {path.relative_to(folder).as_posix(): path for path in _sources(folder)}
+    files["README.md"] = folder / "README.md"
+    files["meta.schema.json"] = kits_folder() / "meta.schema.json"
     return files
 
 

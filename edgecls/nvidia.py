@@ -11,6 +11,8 @@ from typing import Any
 from edgecls.errors import ConversionError, MissingDependency
 
 RTX_PACKAGE, RTX_EXTRA = "tensorrt_rtx_cu13", "tensorrt-rtx"
+# Of a dynamic batch: what an engine takes, and what it is quickest at.
+PROFILE = {"min": 1, "opt": 8, "max": 32}
 # A discrete GPU, a Jetson's, and Windows' under WSL.
 DEVICES = ("/dev/nvidia0", "/dev/nvhost-gpu", "/etc/nv_tegra_release")
 
@@ -48,8 +50,9 @@ def parse(data: bytes) -> Network:
     logger, log = _logger(tensorrt_rtx)
     log.clear()
     builder = tensorrt_rtx.Builder(logger)
-    flag = tensorrt_rtx.NetworkDefinitionCreationFlag.STRONGLY_TYPED
-    network = builder.create_network(1 << int(flag))
+    # Asked for in TensorRT 10; later ones are always so, and may drop the flag.
+    flag = getattr(tensorrt_rtx.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = tensorrt_rtx.OnnxParser(network, logger)
     if not parser.parse(data):
         said = [_message(parser.get_error(index)) for index in range(parser.num_errors)]

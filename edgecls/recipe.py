@@ -32,6 +32,8 @@ Corruption = Literal[
     "jpeg",
     "pixelate",
 ]
+# What `hardware.profile` knows, which this module cannot import.
+Machine = Literal["here", "arm64", "x86-vnni", "x86-avx2", "jetson-orin", "jetson-thor", "rtx"]
 # Names of folders in the run's folder.
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
@@ -66,6 +68,12 @@ class DataSection(Section):
 
 
 class ExportSection(Section):
+    profile: Machine | None = Field(
+        None,
+        alias="for",
+        description=f"the machine to convert for: {', '.join(get_args(Machine))} (here; mobile "
+        "targets: arm64)",
+    )
     targets: list[str] = Field(
         default=["torch", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"],
         min_length=1,
@@ -217,7 +225,7 @@ def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return set()
         kind = inner
-    return set(kind.model_fields)
+    return {field.alias or name for name, field in kind.model_fields.items()}
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The host's side of ``infer.py --serve``: a bundle in a process of its own.
+"""The host's side of ``infer.py --serve``: a bundle in a process of its own, here or on a device.
 
 Whatever the runtime does there (crash, hang, print) costs this one process. A process that is not
 asked can be suspended, so that it does not disturb the one that is being measured.
@@ -6,14 +6,9 @@ asked can be suspended, so that it does not disturb the one that is being measur
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,35 +16,43 @@ from types import TracebackType
 from typing import Any
 
 from edgecls import trust
+from edgecls.core import Images, Logits
+from edgecls.device import golden
 from edgecls.device.meta import Meta
-from edgecls.errors import RunnerError
+from edgecls.errors import EdgeclsError, LostError, RunnerError
+from edgecls.remote.host import Host
+from edgecls.remote.local import HERE, NAME
 
 # Long: at its first start TensorRT builds its engine.
 START_TIMEOUT_S, ASK_TIMEOUT_S = 600.0, 600.0
+INFER_TIMEOUT_S = 3600.0
 
 
 class Runner:
-    """A started bundle. Use it as a context manager. Raises TrustError before anything runs."""
+    """A started bundle. Use it as a context manager. Raises TrustError before anything runs.
 
-    def __init__(self, bundle: Path, threads: int = 0, trust_code: bool = False) -> None:
-        self.bundle = bundle
+    suspends: whether it really stands still while it is suspended.
+    """
+
+    def __init__(
+        self, bundle: Path, threads: int = 0, trust_code: bool = False, host: Host = HERE
+    ) -> None:
+        self.bundle, self.host = bundle, host
         self.meta: Meta = trust.check(bundle, trust_code)
-        self.name = f"{self.meta.model} {self.meta.target} {self.meta.precision}"
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        where = "" if host.name == NAME else f" on {host.name}"
+        self.name = f"{self.meta.model} {self.meta.target} {self.meta.precision}{where}"
+        self.suspends = True
         self._pending = b""
         self._suspended = False
-        # Isolated: no PYTHONPATH, no user site, and nothing beside the runner goes before them.
-        command = [sys.executable, "-I", "-B", str((bundle / "infer.py").resolve())]
-        self._process = subprocess.Popen(
-            [*command, "--serve", "--threads", str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            cwd=tempfile.gettempdir(),
-            process_group=0,  # Ctrl-C is the host's to handle; an orphan that is stopped is hung up
-        )
+        self._process = host.start(bundle, self.meta, threads)
         try:
             self.hello = self.ask({"do": "hello"}, START_TIMEOUT_S)
+        except LostError:
+            self.close()
+            raise
+        except EdgeclsError as error:
+            self.close()
+            raise host.mended(error) from None
         except BaseException:  # Ctrl-C as well: it does not reach the process itself
             self.close()
             raise
@@ -57,46 +60,60 @@ class Runner:
     def ask(self, request: Mapping[str, Any], timeout_s: float = ASK_TIMEOUT_S) -> dict[str, Any]:
         """One request's answer. Raises RunnerError where it fails, ends or takes too long."""
         self.resume()
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
+            self._process.write(json.dumps(request).encode() + b"\n")
         except OSError:
             raise self._ended() from None
         line = self._line(timeout_s)
         answer = _object(line)
         if answer is None:
-            raise RunnerError(f"{self.name} answered {line[:200]!r}{self._said()}")
+            raise RunnerError(f"{self.name} answered {line[:200]!r}: {self._process.said()}")
         if not answer.get("ok") and "error" in answer:
             raise RunnerError(f"{self.name}: {answer['error']}", str(answer.get("fix", "")))
         return answer
 
+    def infer(self, images: Images, scratch: Path) -> Logits:
+        """The logits of images. scratch: an existing folder for the arrays on the way."""
+        import numpy as np
+
+        given, answered = scratch / "images.npy", scratch / "logits.npy"
+        np.save(given, np.asarray(images), allow_pickle=False)
+        there = self.host.put({given.name: given})[given.name]
+        answer = f"{there}.logits"
+        self.ask({"do": "infer", "input": there, "output": answer}, INFER_TIMEOUT_S)
+        self.host.get(answer, answered)
+        logits: Logits = golden.load_array(str(answered))
+        return logits
+
+    def conditions(self) -> Mapping[str, Any]:
+        """How its machine is doing (`edgecls.device.conditions`); empty where that is not told."""
+        try:
+            told = self.host.conditions()
+            return self.ask({"do": "conditions"}, timeout_s=60.0) if told is None else told
+        except RunnerError:  # an older harness; what is broken is told by the next request
+            return {}
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the connection to it has broken by now, perhaps while another was asked."""
+        return self._process.control.lost(within_s=0.0) is not None
+
     def suspend(self) -> None:
         """Stop the process until it is asked again."""
-        if not self._suspended and self._process.poll() is None:
-            self._process.send_signal(signal.SIGSTOP)
-            self._suspended = True
+        if not self._suspended and self._process.is_running:
+            self._suspended = self._process.control.suspend()
+            self.suspends = self.suspends and self._suspended
 
     def resume(self) -> None:
         """Let a suspended process go on."""
         if self._suspended:
-            self._process.send_signal(signal.SIGCONT)
+            self._process.control.resume()
             self._suspended = False
 
     def close(self) -> None:
         """End the process; one that does not go is killed."""
         self.resume()
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # it has ended already
-                self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._stderr.close()
+        self._process.close()
 
     def __enter__(self) -> Runner:
         return self
@@ -110,17 +127,16 @@ class Runner:
         self.close()
 
     def _line(self, timeout_s: float) -> bytes:
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._pending:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            if left <= 0 or not select.select([self._process.descriptor], [], [], left)[0]:
                 self._process.kill()
                 raise RunnerError(
-                    f"{self.name} gave no answer in {timeout_s:.0f} s and was stopped{self._said()}"
+                    f"{self.name} gave no answer in {timeout_s:.0f} s and was stopped: "
+                    f"{self._process.said()}"
                 )
-            block = os.read(descriptor, 1 << 16)
+            block = os.read(self._process.descriptor, 1 << 16)
             if not block:
                 raise self._ended()
             self._pending += block
@@ -128,22 +144,11 @@ class Runner:
         return line
 
     def _ended(self) -> RunnerError:
-        try:
-            status = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        how = f"exit status {status}"
-        if status < 0:
-            with contextlib.suppress(ValueError):  # a real-time signal has no name
-                how = f"signal {signal.Signals(-status).name}"
-        return RunnerError(f"{self.name} ended with {how}{self._said()}")
-
-    def _said(self) -> str:
-        """The last lines that the process wrote to stderr, as the end of a sentence."""
-        self._stderr.seek(0)
-        tail = self._stderr.read().decode(errors="replace").strip().splitlines()[-12:]
-        return ": " + (" | ".join(line.strip() for line in tail) or "it said nothing")
+        how = self._process.ended()
+        lost = self._process.control.lost()
+        if lost is not None:
+            return LostError(f"{self.name}: {lost.cause}", lost.fix)
+        return RunnerError(f"{self.name} ended with {how}: {self._process.said()}")
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -15,13 +15,17 @@ from edgecls.cli import COMMANDS
 HEAVY = (
     *("torch", "torchvision", "torch_pruning", "sklearn", "scipy", "safetensors"),
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf", "tensorrt", "tensorrt_rtx"),
+    *("executorch", "litert_torch", "ai_edge_litert", "ai_edge_quantizer", "torchao"),
 )
 LIGHT = (
     *("edgecls.core", "edgecls.errors", "edgecls.recipe", "edgecls.bundle", "edgecls.runner"),
+    *("edgecls.doctor", "edgecls.intel", "edgecls.jetpack", "edgecls.nvidia"),
     *("edgecls.trust", "edgecls.kits", "edgecls.plugins", "edgecls.hardware", "edgecls.store"),
     *("edgecls.rundir", "edgecls.device", "edgecls.device.harness", "edgecls.device.commands"),
     *("edgecls.device.meta", "edgecls.bench", "edgecls.bench.protocol", "edgecls.bench.rows"),
     *("edgecls.bench.accuracy", "edgecls.report", "edgecls.data", "edgecls.cli"),
+    *("edgecls.bench.conditions", "edgecls.bench.images", "edgecls.bench.proof"),
+    *("edgecls.remote", "edgecls.remote.connected", "edgecls.remote.agent"),
     *(f"edgecls.cli.{module}" for module, _ in COMMANDS.values()),
 )
 

@@ -136,7 +136,7 @@ def test_the_installed_kits_are_the_wheels(python: Path) -> None:
         "import json; from edgecls import kits; "
         "print(json.dumps([str(kits.kits_folder()), str(kits.PACKAGE), "
         "{k.name: sorted(kits.kit_files(k.name)) for k in kits.kits_folder().iterdir() "
-        "if k.is_dir()}]))",
+        "if (k / 'infer.py').is_file()}]))",
     )
     folder, package, files = Path(found[0]), Path(found[1]), found[2]
     assert folder == package / "_kits"

@@ -173,3 +173,16 @@ def test_defaults_are_not_shared_between_recipes():
     assert Recipe().models == {} and parse({}).export.targets is not Recipe().export.targets
     assert isinstance(load(None), dict) and load(None) is not load(None)
     assert Path(Recipe().data.path).name == "digits"
+
+
+def test_the_machine_to_convert_for_is_called_for():
+    assert parse({}).export.profile is None
+    assert parse({"export": {"for": "arm64"}}).export.profile == "arm64"
+    kept = parse({"export": {"for": "arm64"}}).model_dump(by_alias=True)
+    assert parse(kept).export.profile == "arm64"
+    with pytest.raises(UsageError, match=r"unknown key 'export\.profile'") as caught:
+        parse({"export": {"profile": "arm64"}})
+    assert "for, precisions, targets" in caught.value.fix
+    with pytest.raises(UsageError, match=r"export\.for is 'toaster'") as caught:
+        parse({"export": {"for": "toaster"}})
+    assert "'jetson-orin'" in caught.value.fix

@@ -15,6 +15,7 @@ from edgecls import kits, trust
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.device import meta
 from edgecls.errors import EdgeclsError, RunnerError, TrustError
+from edgecls.remote.local import here
 from edgecls.runner import Runner
 
 KINDS = (
@@ -113,7 +114,7 @@ def test_a_replaced_runner_with_a_matching_hash_never_runs(
     said = r"not of the installed kit 'onnxruntime': infer\.py\n.*--trust-code"
     with pytest.raises(TrustError, match=said):
         Runner(bundle)
-    (row,) = measure([bundle], Protocol(launches=1, rounds=1))
+    (row,) = measure(here([bundle]), Protocol(launches=1, rounds=1))
     assert "infer.py" in row.error
     assert not marker.exists()
     with pytest.raises(RunnerError):  # it does run where that was asked for, and says nothing

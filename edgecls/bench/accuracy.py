@@ -10,6 +10,8 @@ import numpy as np
 from edgecls.core import Classes, Images, Logits, Measurement
 from edgecls.device import golden, stats
 from edgecls.errors import EdgeclsError, RunnerError
+from edgecls.remote.host import Host
+from edgecls.remote.local import HERE
 from edgecls.runner import Runner
 
 
@@ -19,25 +21,21 @@ def logits_of(
     scratch: Path,
     threads: int = 0,
     trust_code: bool = False,
+    host: Host = HERE,
 ) -> dict[str, Logits]:
     """A bundle's logits of each split. scratch: an existing folder for the arrays on the way.
 
     Raises RunnerError where the bundle fails its own verification or ends.
     """
     found = {}
-    with Runner(bundle, threads, trust_code) as runner:
+    with Runner(bundle, threads, trust_code, host) as runner:
         verified = runner.ask({"do": "verify"})
         if not verified["ok"]:
             raise RunnerError(
                 f"{runner.name} fails its own verification: {verified}", "export it again"
             )
         for split, array in images.items():
-            # Absolute: the runner works in a folder of its own.
-            given = scratch.resolve() / f"{split}.npy"
-            answer = scratch.resolve() / f"{split}-logits.npy"
-            np.save(given, array, allow_pickle=False)
-            runner.ask({"do": "infer", "input": str(given), "output": str(answer)}, 3600.0)
-            found[split] = golden.load_array(str(answer))
+            found[split] = runner.infer(array, scratch)
     return found
 
 

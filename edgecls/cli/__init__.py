@@ -34,9 +34,11 @@ COMMANDS = {
     "predict": ("bundles", "Classify images with a bundle."),
     "bench": ("bundles", "Measure bundles side by side."),
     "evaluate": ("evaluate", "Score a model on images it has not seen; folds; learning curve."),
+    "kit": ("kit", "Write out the sources that run a bundle in C++, Kotlin or Swift."),
     "report": ("run", "Write a run's report again."),
     "models": ("models", "Every architecture, with its parameters and multiply-accumulates."),
     "targets": ("targets", "What this machine can convert to, compile and run, and why not."),
+    "doctor": ("doctor", "What is installed, what fits together, and what mends it."),
 }
 
 _RIGHTS = "give yourself the right to, or choose another folder"

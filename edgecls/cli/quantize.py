@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from edgecls.cli.flags import DATA_HELP
+from edgecls.cli.purpose import made_for, tell_scheme
 from edgecls.core import Correction, Precision, Ranges
 
 FOLDER = click.Path(path_type=Path)
@@ -36,6 +37,7 @@ INT8 = [name for name in get_args(Precision) if name.startswith("int8")]
 )
 @click.option("--smooth-quant", type=float, help="Alpha of SmoothQuant, where the target has it.")
 @click.option("--float-layers", metavar="LAYER,…", help="Layers that stay in float.")
+@made_for
 @click.option("--diagnose", is_flag=True, help="Say what each layer costs, and what to do.")
 @click.option(
     "--max-drop",
@@ -54,6 +56,7 @@ def quantize(
     checkpoint: Path,
     target: str,
     precision: Precision,
+    profile: str | None,
     diagnose: bool,
     max_drop: float | None,
     data: str | None,
@@ -81,6 +84,8 @@ def quantize(
         put(tables, "quantize.max_drop", max_drop / 100)
     if data is not None:
         put(tables, "data.path", data)
+    if profile is not None:
+        put(tables, "export.for", profile)
     recipe, wish = parse(tables), quantized.Wish(checkpoint, target, precision)
     if diagnose:
         _diagnose(wish, recipe, out, force, data is not None)
@@ -90,6 +95,7 @@ def quantize(
         _climb(wish, recipe, folder, force)
         return
     written = quantized.convert(wish, recipe, folder, force)
+    tell_scheme(written)
     click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
 
 
@@ -123,6 +129,7 @@ def _climb(wish: Any, recipe: Any, out: Path, force: bool) -> None:
     show(climb_table(found))
     click.echo(found.verdict)
     click.echo(f"{found.num_evaluations} evaluations, {found.seconds:.0f} s")
+    tell_scheme(out)
     click.echo(f"bundle: {out}  sha256 {bundle_sha256(str(out))}")
     if not found.met:
         click.echo(f"error: no int8 model loses at most {100 * found.max_drop:g} points", err=True)

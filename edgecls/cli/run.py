@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from edgecls.cli.flags import DATA_HELP
+from edgecls.cli.purpose import made_for
 from edgecls.recipe import DIGITS, load, parse, put
 
 EXISTING = click.Path(path_type=Path)
@@ -18,10 +19,16 @@ EXISTING = click.Path(path_type=Path)
 @click.argument("recipe", required=False, type=EXISTING)
 @click.option("--data", help=DATA_HELP)
 @click.option("--out", type=EXISTING, help="The run's folder (default: runs/<name>).")
+@made_for
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @click.option("--force", is_flag=True, help="Replace the results of another recipe in --out.")
 def run(
-    recipe: Path | None, data: str | None, out: Path | None, overrides: tuple[str, ...], force: bool
+    recipe: Path | None,
+    data: str | None,
+    out: Path | None,
+    profile: str | None,
+    overrides: tuple[str, ...],
+    force: bool,
 ) -> None:
     """The whole job: images in, verified and measured models and a report out."""
     from edgecls.cli.display import display, show
@@ -31,6 +38,8 @@ def run(
     tables = load(recipe, overrides)
     if data is not None:
         put(tables, "data.path", data)
+    if profile is not None:
+        put(tables, "export.for", profile)
     parsed = parse(tables)
     if "name" not in tables:
         parsed = parse({**tables, "name": _name(recipe, parsed.data.path)})

@@ -77,8 +77,9 @@ def _lines(
             continue
         default: Any = field.get_default(call_default_factory=True)
         comment = f"  # {field.description}" if field.description else ""
+        key = field.alias or name
         if default is None or (top and name == "name"):  # a run is called after its recipe
-            lines.append(f"# {name} ={comment}")
+            lines.append(f"# {key} ={comment}")
         else:
-            lines.append(f"{name} = {json.dumps(default)}{comment}")
+            lines.append(f"{key} = {json.dumps(default)}{comment}")
     return lines, sections

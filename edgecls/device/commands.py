@@ -1,20 +1,29 @@
 """What the bundle's commands do, once the command line is understood."""
 
 import argparse
-from typing import IO, Any, Dict
+from typing import IO, Any, Dict, Optional
 
 from . import classify, golden, measure, meta
 from .errors import EdgeclsError
-from .harness import Load
+from .harness import Load, Prepare
 from .serve import Server, peak_rss_bytes, serve
 
 
-def command(folder: str, load: Load, args: argparse.Namespace, stdout: IO[str]) -> Dict[str, Any]:
+def command(
+    folder: str,
+    load: Load,
+    args: argparse.Namespace,
+    stdout: IO[str],
+    prepare: Optional[Prepare] = None,
+) -> Dict[str, Any]:
     """The result of one command, with ``ok``; nothing is loaded from a damaged bundle."""
     description = meta.read(folder)
     changed = meta.check(folder, description)
     if changed:
         raise EdgeclsError("the bundle is damaged: " + "; ".join(changed), "copy it again")
+    if args.prepare:
+        # Where nothing is to be made the runtime needs no preparation.
+        return {"ok": True, **(prepare(folder, description) if prepare else {})}
     runner, load_ms = measure.timed(lambda: load(folder, description, args.threads))
     if args.serve:
         return {"ok": serve(Server(folder, description, runner, load_ms), stdout) == 0}

@@ -1,9 +1,10 @@
-"""The command line of every bundle: verify, evaluate, measure, serve, predict.
+"""The command line of every bundle: verify, evaluate, measure, serve, predict, prepare.
 
 A kit's ``infer.py`` calls `main` with its own ``load(folder, meta, threads) -> runner``, where a
-runner has ``run(uint8[N, H, W, C]) -> float32[N, K]`` and ``about() -> dict``. The last line on
-stdout is one JSON object with ``ok``; the exit status is 0 where it is true, 1 where it is not and
-2 for a wrong command line.
+runner has ``run(uint8[N, H, W, C]) -> float32[N, K]`` and ``about() -> dict``, and ``batch`` where
+it takes more than one image at once. A kit that makes something on the device before it can run
+also gives ``prepare(folder, meta) -> dict``. The last line on stdout is one JSON object with
+``ok``; the exit status is 0 where it is true, 1 where it is not and 2 for a wrong command line.
 """
 
 import argparse
@@ -17,9 +18,16 @@ from .errors import EdgeclsError
 
 # (folder, meta.Meta, threads) -> runner
 Load = Callable[[str, Any, int], Any]
+# (folder, meta.Meta) -> what was made
+Prepare = Callable[[str, Any], Dict[str, Any]]
 
 
-def main(folder: str, load: Load, argv: Optional[Sequence[str]] = None) -> int:
+def main(
+    folder: str,
+    load: Load,
+    argv: Optional[Sequence[str]] = None,
+    prepare: Optional[Prepare] = None,
+) -> int:
     """Run one command of a bundle; returns the exit status."""
     args = _arguments(argv)
     stdout = _claim_stdout()
@@ -27,7 +35,7 @@ def main(folder: str, load: Load, argv: Optional[Sequence[str]] = None) -> int:
         # Here, so that a missing numpy or Pillow is told as a missing runtime is.
         from .commands import command
 
-        result = command(folder, load, args, stdout)
+        result = command(folder, load, args, stdout, prepare)
     except EdgeclsError as error:
         result = _failure(error.cause, error.fix)
     except ImportError as error:
@@ -77,16 +85,17 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     what.add_argument("--eval", metavar="DIR", help="accuracy on a folder with one folder a class")
     what.add_argument("--bench", action="store_true", help="measure the latency")
     what.add_argument("--serve", action="store_true", help="answer JSON requests on stdin")
+    what.add_argument("--prepare", action="store_true", help="build ahead what this device needs")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images to classify")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: the runtime's own)")
     parser.add_argument("--seconds", type=float, default=2.0, help="shortest time of --bench")
     parser.add_argument("--queries", type=int, default=662, help="fewest queries of --bench")
     args = parser.parse_args(argv)
-    chosen = args.verify or args.eval is not None or args.bench or args.serve
+    chosen = args.verify or args.eval is not None or args.bench or args.serve or args.prepare
     if not chosen and not args.images:
         parser.error("nothing to do: give an image, --verify, --eval DIR or --bench")
     if chosen and args.images:
-        parser.error("give either images or one of --verify, --eval, --bench and --serve")
+        parser.error("give either images or one of --verify, --eval, --bench, --serve, --prepare")
     if args.threads < 0 or args.queries < 1 or not 0 <= args.seconds < float("inf"):
         parser.error("--threads and --seconds are at least 0, --queries at least 1")
     return args

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from .batches import at_once
 from .meta import Meta
 from .stats import MIN_QUERIES, percentile, percentile_upper_bound
 
@@ -27,11 +28,11 @@ def query(
 ) -> Callable[[int], object]:
     """One query of a phase as a function of its index; images are taken in turn.
 
-    inference: tensor in memory to logits. preprocess: encoded image in memory to tensor.
-    end_to_end: encoded image in memory to probabilities.
+    inference: tensor in memory to logits, as many images as the model takes at once. preprocess:
+    encoded image in memory to tensor. end_to_end: encoded image in memory to probabilities.
     """
-    batches = [np.ascontiguousarray(tensors[i : i + 1]) for i in range(len(tensors))]
-    count = len(batches)
+    size, count = at_once(runner), len(tensors)
+    batches = [np.ascontiguousarray(tensors[np.arange(i, i + size) % count]) for i in range(count)]
     if phase == "inference":
         return lambda index: runner.run(batches[index % count])
     if phase == "preprocess":

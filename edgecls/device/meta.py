@@ -70,6 +70,24 @@ class Meta:
     files: Dict[str, str] = field(default_factory=dict)
 
 
+# What each field means; which values are valid, and fit each other, `Preprocess` itself checks.
+_PREPROCESS: Dict[str, Any] = {
+    "size": {"type": "array", "items": {"type": "integer"}, "description": "height, width"},
+    "resize": {"type": "string", "description": "stretch, shortest (and crop the centre) or pad"},
+    "crop_ratio": {"type": "number", "description": "shortest scales to size / crop_ratio"},
+    "interpolation": {"type": "string", "description": "nearest, bilinear, bicubic or lanczos"},
+    "antialias": {"type": "boolean", "description": "filter over the source's whole footprint"},
+    "mode": {"type": "string", "description": "RGB, BGR or L"},
+    "exif": {"type": "boolean", "description": "turn the image upright first"},
+    "fill": {"type": "integer", "description": "0 to 255, around an image that is padded"},
+    "mean": {
+        "type": "array",
+        "items": {"type": "number"},
+        "description": "a channel's, of values from 0 to 1; the model's graph does it",
+    },
+    "std": {"type": "array", "items": {"type": "number"}, "description": "as mean"},
+}
+
 SCHEMA: Dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "edgecls bundle: meta.json",
@@ -96,7 +114,11 @@ SCHEMA: Dict[str, Any] = {
             "description": "[1, H, W, C] of the uint8 tensor",
         },
         "labels": {"type": "array", "items": {"type": "string"}, "minItems": 2},
-        "preprocess": {"type": "object", "description": "from image file to uint8[H, W, C]"},
+        "preprocess": {
+            "type": "object",
+            "properties": _PREPROCESS,
+            "description": "from image file to uint8[H, W, C]",
+        },
         "postprocess": {
             "type": "object",
             "properties": {

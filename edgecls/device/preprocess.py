@@ -158,7 +158,9 @@ class Preprocess:
     def _scale(self, image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
         # Pillow always filters over the source's footprint; reducing_gap would change the result.
         if self.antialias or self.interpolation == "nearest":
-            return image.resize(size, filter_)
+            # Pillow 13 does the vertical pass first where the height shrinks more than the width,
+            # older ones do not, and a pass rounds: here the horizontal one is first in all of them.
+            return image.resize((size[0], image.height), filter_).resize(size, filter_)
         # Without antialiasing every output pixel is interpolated from its neighbours alone.
         x_scale, y_scale = image.width / size[0], image.height / size[1]
         transform = getattr(Image, "Transform", Image).AFFINE

@@ -9,6 +9,7 @@ _KINDS: Dict[str, Any] = {
     "string": str,
     "number": (int, float),
     "integer": int,
+    "boolean": bool,
     "null": type(None),
 }
 
@@ -32,7 +33,7 @@ def mismatch(value: Any, schema: Dict[str, Any], where: str = "") -> str:
 
 def _is(value: Any, kind: str) -> bool:
     # Python's True is an int, JSON's is not.
-    return isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
+    return isinstance(value, _KINDS[kind]) and isinstance(value, bool) == (kind == "boolean")
 
 
 def _wrong_object(value: Dict[str, Any], schema: Dict[str, Any], where: str) -> str:

@@ -1,8 +1,8 @@
 """``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
 
-Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory`` and
-``quit``. An unknown request or one that fails is answered with ``{"ok": false, "error": …}``; the
-process stays.
+Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory``,
+``conditions`` and ``quit``. An unknown request or one that fails is answered with
+``{"ok": false, "error": …}``; the process stays.
 """
 
 import json
@@ -12,7 +12,8 @@ from typing import IO, Any, Callable, Dict
 
 import numpy as np
 
-from . import classify, golden, measure
+from . import classify, conditions, golden, measure
+from .batches import at_once
 from .errors import EdgeclsError
 from .meta import Meta
 
@@ -32,6 +33,7 @@ class Server:
     def do_hello(self, request: Request) -> Answer:
         return {
             "about": self.runner.about(),
+            "pid": os.getpid(),
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,
         }
@@ -71,6 +73,9 @@ class Server:
 
     def do_memory(self, request: Request) -> Answer:
         return {"rss_bytes": peak_rss_bytes()}
+
+    def do_conditions(self, request: Request) -> Answer:
+        return conditions.read()
 
     def do_quit(self, request: Request) -> Answer:
         return {"quit": True}
@@ -118,10 +123,10 @@ def _parse(line: bytes) -> Request:
 
 
 def run_all(runner: Any, images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """Logits float32[N, K] of any number of images, one batch of 1 after the other."""
-    return np.concatenate([runner.run(images[i : i + 1]) for i in range(len(images))]).astype(
-        np.float32
-    )
+    """Logits float32[N, K] of any number of images, one query after the other."""
+    step = at_once(runner)
+    parts = [runner.run(images[i : i + step]) for i in range(0, len(images), step)]
+    return np.concatenate(parts).astype(np.float32)
 
 
 def peak_rss_bytes() -> int:

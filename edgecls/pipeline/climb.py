@@ -69,7 +69,7 @@ def climb(ascent: Ascent) -> tuple[Climb, Entry]:
         reference=named,
         reference_top1=ascent.reference,
         num_images=len(ascent.validation.images),
-        judged=_judged(ascent.target),
+        judged=_judged(ascent),
         steps=tuple(ascent.steps),
         chosen=chosen,
         seconds=round(ascent.spent_s, 1),
@@ -81,16 +81,20 @@ def climb(ascent: Ascent) -> tuple[Climb, Entry]:
     return found, conversion.climbed(ascent.workshop, ascent.model.name, bundle, found.summary())
 
 
-def _judged(target: Target) -> str:
-    if quantizing.runs_here(target):
+def _runs_here(ascent: Ascent) -> bool:
+    return quantizing.runs_here(ascent.target, conversion.purpose_of(ascent.workshop))
+
+
+def _judged(ascent: Ascent) -> str:
+    if _runs_here(ascent):
         return "each bundle by its own runner"
-    return "each int8 graph in ONNX Runtime, because the target does not run here"
+    return "each int8 graph in ONNX Runtime, because the target does not run here as it will there"
 
 
 def _refer(ascent: Ascent) -> str:
     """The accuracy that steps are compared with: of the target's own fp32 where it runs here."""
     target = ascent.target
-    if "fp32" in target.precisions and quantizing.runs_here(target):
+    if "fp32" in target.precisions and _runs_here(ascent):
         made = _bundle(ascent, ascent.model, "fp32", None)
         logits, seconds = _answers(ascent, made, "fp32")
         named = f"{target.name} fp32"
@@ -144,7 +148,7 @@ def _answers(
 ) -> tuple[Logits, float]:
     """(logits on validation, seconds), by the bundle's runner or in ONNX Runtime."""
     given, label = ascent.validation, f"{ascent.model.name}: {ascent.target.name} {name}"
-    if quantizing.runs_here(ascent.target):
+    if _runs_here(ascent):
         entry = conversion.scores(
             ascent.workshop, label, bundle.out, Entry(given.key, Path()), {VALIDATION: given.images}
         )

@@ -16,14 +16,15 @@ from typing import Any
 from edgecls import hardware
 from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples, measure
-from edgecls.core import Images, Logits, Progress, Remedies, Target
+from edgecls.core import Images, Logits, Progress, Purpose, Remedies, Target
 from edgecls.device import meta
 from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError
 from edgecls.graph import CheckpointSource
 from edgecls.kits import kit_files
-from edgecls.pipeline.package import package
+from edgecls.pipeline.package import machine_of, package
 from edgecls.pipeline.workshop import Workshop, inputs_of
+from edgecls.remote.local import here
 from edgecls.store import Entry
 
 SCORED = {"validation", "test"}
@@ -64,9 +65,10 @@ def bundle(
     """A converted, packaged and self-checked model. Raises ConversionError.
 
     graph: None where the export failed; a target that asks for it gets the same error.
-    remedies: of int8 (None: the target's own).
+    remedies: of int8 (None: the target's own). The machine is the recipe's, or the target's own.
     """
-    machine = hardware.here()
+    purpose = purpose_of(workshop)
+    machine = machine_of(target, purpose)
     scheme = target.scheme(machine) if precision == "int8" else None
     kit = hashlib.sha256()
     for file, path in sorted(kit_files(target.kit).items()):
@@ -80,7 +82,9 @@ def bundle(
         target=[target.name, target.version],
         precision=precision,
         scheme=scheme.to_json() if scheme else None,
-        hardware=asdict(machine),
+        hardware=machine.to_json(),
+        # Its answers are a reference of the bundle.
+        host=hardware.here().to_json(),
         kit=kit.hexdigest(),
         runs=target.availability().run.status,
         **({"remedies": remedies.to_json()} if remedies else {}),
@@ -89,11 +93,16 @@ def bundle(
     def build(out: Path, work: Path, progress: Progress) -> None:
         path = (graph.out if graph else out.parent) / "model.onnx"
         source = CheckpointSource(model.out, path)
-        artifact = package(name, source, target, precision, out, remedies)
+        artifact = package(name, source, target, precision, out, remedies, purpose)
         outcome = {"compiled": asdict(artifact.compiled), "size_bytes": artifact.size_bytes}
         (out.parent / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
     return workshop.make(f"{name}: {target.name} {precision}", inputs, build)
+
+
+def purpose_of(workshop: Workshop) -> Purpose:
+    """What the bundles of a run are for."""
+    return Purpose(profile=workshop.recipe.export.profile)
 
 
 def climbed(workshop: Workshop, name: str, bundle: Entry, told: Mapping[str, Any]) -> Entry:
@@ -139,7 +148,7 @@ def samples(workshop: Workshop, bundles: Sequence[Path], protocol: Protocol) -> 
     )
 
     def build(out: Path, work: Path, progress: Progress) -> None:
-        found = measure(bundles, protocol, progress)
+        found = measure(here(bundles), protocol, progress)
         if any(samples.error for samples in found):
             raise _FellOut(found)
         text = json.dumps([asdict(samples) for samples in found])

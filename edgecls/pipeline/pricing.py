@@ -20,6 +20,7 @@ from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.pipeline.package import package
 from edgecls.recipe import BenchSection
+from edgecls.remote.local import here
 
 
 def pricer(section: BenchSection, work: Path) -> Cost:
@@ -32,7 +33,7 @@ def pricer(section: BenchSection, work: Path) -> Cost:
         with tempfile.TemporaryDirectory(dir=work, prefix="priced-") as scratch:
             bundle = _bundle(checkpoint, target, precision, Path(scratch))
             bundles = [bundle, _kept(beside, target, precision, work)]
-            found = measure(bundles, protocol)
+            found = measure(here(bundles), protocol)
         for samples in found:
             if samples.error:
                 raise EdgeclsError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecls import data as datas
 from edgecls import methods, targets
-from edgecls.core import Dataset, Precision, Remedies, Target
+from edgecls.core import Dataset, Precision, Purpose, Remedies, Target
 from edgecls.device.meta import sha256
 from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
@@ -67,7 +67,7 @@ def bundled(
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be quantized and how; the remedies are of the recipe's section."""
+    """What is to be quantized and how; remedies and machine are of the recipe's sections."""
 
     checkpoint: Path
     target: str
@@ -82,7 +82,8 @@ def convert(wish: Wish, recipe: Recipe, out: Path, force: bool) -> Path:
         raise UsageError(
             f"remedies are of int8, and {wish.precision} is asked for", "leave them out"
         )
-    return export(wish.checkpoint, wish.target, wish.precision, out, force, remedies)
+    purpose = Purpose(recipe.export.profile)
+    return export(wish.checkpoint, wish.target, wish.precision, out, force, remedies, purpose)
 
 
 def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bool) -> Diagnosis:
@@ -107,7 +108,8 @@ def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bo
     else:
         with tempfile.TemporaryDirectory() as scratch, events.stage("diagnosis") as progress:
             source = CheckpointSource(wish.checkpoint, Path(scratch) / "model.onnx")
-            task = quantizing.task_of(source.onnx(), target, remedies)
+            purpose = Purpose(recipe.export.profile)
+            task = quantizing.task_of(source.onnx(), target, remedies, purpose)
             chosen = calibration[quantizing.spread(len(calibration))]
             judges = Judges("the checkpoint's calibration images", chosen)
             diagnosis = run(task, judges, calibration, progress)

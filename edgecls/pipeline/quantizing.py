@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgecls import hardware
-from edgecls.core import Classes, Images, Progress, Remedies, Target
+from edgecls.core import Classes, Images, Progress, Purpose, Remedies, Target
 from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
+from edgecls.pipeline.conversion import purpose_of
+from edgecls.pipeline.package import faithful, machine_of
 from edgecls.pipeline.workshop import Workshop, inputs_of
 from edgecls.quantize.diagnosis import NAME, Diagnosis
 from edgecls.recipe import QuantizeSection
@@ -65,8 +67,10 @@ def remedies(section: QuantizeSection, target: Target) -> Remedies | None:
     return replace(own, **asked)
 
 
-def runs_here(target: Target) -> bool:
-    return target.availability().run.status == "ok"
+def runs_here(target: Target, purpose: Purpose) -> bool:
+    """Whether the target's own runner tells here what int8 costs on the machine it is for."""
+    scheme = target.scheme(machine_of(target, purpose))
+    return faithful(target, scheme).status == "ok"
 
 
 def emulated(
@@ -78,13 +82,14 @@ def emulated(
     given: Validation,
 ) -> Entry:
     """The logits of the int8 graph in ONNX Runtime, for a target that does not run here."""
-    inputs = _inputs("emulated", model, target, given, remedies=remedies.to_json())
+    purpose = purpose_of(workshop)
+    inputs = _inputs("emulated", model, target, given, purpose, remedies=remedies.to_json())
 
     def build(out: Path, work: Path, progress: Progress) -> None:
         from edgecls.quantize import ptq, running
 
         source = CheckpointSource(model.entry.out, model.graph.out / "model.onnx")
-        task = task_of(source.onnx(), target, remedies)
+        task = task_of(source.onnx(), target, remedies, purpose)
         trained = source.quantized(task.scheme)
         if trained is not None:
             import onnx
@@ -94,7 +99,10 @@ def emulated(
             calibration = checkpoints.load(model.entry.out).calibration()
             subject = ptq.subject(task.graph, calibration, remedies)
             graph = ptq.quantized(subject, task.scheme, task.placement, remedies)
-        np.save(out / "validation.npy", running.logits(graph, given.images), allow_pickle=False)
+        # In float where the products of 8 bits would overflow here.
+        exact = not task.scheme.reduce_range and hardware.saturates(hardware.here())
+        logits = running.logits(graph, given.images, exact)
+        np.save(out / "validation.npy", logits, allow_pickle=False)
 
     return workshop.make(f"{label}: emulated", inputs, build)
 
@@ -124,13 +132,14 @@ def diagnosed(
     """The diagnosis of int8 on labelled images, kept in the store."""
     from edgecls.quantize.diagnose import Judges, diagnose
 
-    inputs = _inputs("diagnosis", model, target, given, remedies=remedies.to_json())
+    purpose = purpose_of(workshop)
+    inputs = _inputs("diagnosis", model, target, given, purpose, remedies=remedies.to_json())
     chosen = spread(len(given.images))
     judges = Judges("validation", given.images[chosen], np.asarray(given.classes)[chosen])
     calibration = checkpoints.load(model.entry.out).calibration()
 
     def build(out: Path, work: Path, progress: Progress) -> None:
-        task = task_of(model.graph.out / "model.onnx", target, remedies)
+        task = task_of(model.graph.out / "model.onnx", target, remedies, purpose)
         diagnose(task, judges, calibration, progress).write(out / NAME)
 
     entry = workshop.make(f"{model.name}: {target.name} diagnosis", inputs, build)
@@ -142,26 +151,28 @@ def spread(count: int) -> Any:
     return np.unique(np.linspace(0, count - 1, min(count, MOST_JUDGES)).astype(np.int64))
 
 
-def task_of(graph: Path, target: Target, remedies: Remedies) -> Task:
+def task_of(graph: Path, target: Target, remedies: Remedies, purpose: Purpose) -> Task:
     from edgecls.quantize.diagnose import Task
 
     if target.quantizing is None:
         raise UsageError(f"{target.name} has no int8 to diagnose", "choose another target")
     # SmoothQuant is the other tool's; what stands for its graph here is without.
     given = replace(remedies, smooth_quant=None)
-    scheme = target.scheme(hardware.here())
+    scheme = target.scheme(machine_of(target, purpose))
     return Task(target.name, graph, scheme, target.quantizing.placement, given)
 
 
-def _inputs(stage: str, model: Model, target: Target, given: Validation, **more: Any) -> Any:
+def _inputs(
+    stage: str, model: Model, target: Target, given: Validation, purpose: Purpose, **more: Any
+) -> Any:
     return inputs_of(
         stage,
         packages=("edgecls", "onnxruntime", "onnx"),
         model=model.entry.key,
         graph=model.graph.key,
         target=[target.name, target.version],
-        scheme=target.scheme(hardware.here()).to_json(),
-        hardware=asdict(hardware.here()),
+        scheme=target.scheme(machine_of(target, purpose)).to_json(),
+        hardware=hardware.here().to_json(),
         images=given.key,
         **more,
     )

@@ -71,7 +71,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         )
     places.check(recipe.data.path, out)
     places.check_board(recipe)
-    kept = json.dumps(recipe.model_dump(), indent=1) + "\n"
+    kept = json.dumps(recipe.model_dump(by_alias=True), indent=1) + "\n"
     with _claimed(out, kept, force):
         workshop = Workshop(Store(out.parent / STORE), recipe, events)
         prepared = _prepare(workshop)

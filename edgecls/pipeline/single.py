@@ -1,19 +1,17 @@
-"""One step of the job on its own: train, distil, prune; export; bench."""
+"""One step of the job on its own: train, distil, prune; export."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgecls import data as datas
-from edgecls import targets, trust
-from edgecls.bench import rows
-from edgecls.bench.protocol import Protocol, measure
-from edgecls.core import Measurement, Precision, Remedies
-from edgecls.device.meta import bundle_sha256, sha256
+from edgecls import targets
+from edgecls.core import Precision, Purpose, Remedies
+from edgecls.device.meta import sha256
 from edgecls.device.preprocess import Preprocess
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
@@ -23,7 +21,7 @@ from edgecls.pipeline import places, pricing
 from edgecls.pipeline.choice import choose_input
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, check_order, named_parents
-from edgecls.pipeline.package import package
+from edgecls.pipeline.package import AT_HAND, package
 from edgecls.pipeline.workshop import Workshop
 from edgecls.recipe import Recipe, validated
 from edgecls.store import Entry, Store
@@ -88,45 +86,23 @@ def export(
     out: Path,
     force: bool,
     remedies: Remedies | None = None,
+    purpose: Purpose = AT_HAND,
 ) -> Path:
     """Convert a checkpoint and write its bundle to `out`. Raises ConversionError.
 
-    remedies: of int8 (None: the target's own).
+    remedies: of int8 (None: the target's own). purpose: the machine and the batch that it is for.
     """
     places.free(out, force, [checkpoint])
     target = targets.get(target_name)
     with tempfile.TemporaryDirectory() as scratch:
         source = CheckpointSource(checkpoint, Path(scratch) / "model.onnx")
         name = named(checkpoint)
-        places.place(out, lambda part: package(name, source, target, precision, part, remedies))
+        places.place(
+            out, lambda part: package(name, source, target, precision, part, remedies, purpose)
+        )
     return out
 
 
 def named(checkpoint: Path) -> str:
     """What a model is called: as the link to it, such as one of a run, or as its folder."""
     return checkpoint.resolve().name if not checkpoint.is_symlink() else checkpoint.name
-
-
-def bench(
-    bundles: Sequence[Path], protocol: Protocol, trust_code: bool, events: Events
-) -> list[Measurement]:
-    """Measure bundles side by side. Raises TrustError before anything of them runs."""
-    metas = [trust.check(bundle, trust_code) for bundle in bundles]
-    with events.stage("measuring") as progress:
-        samples = measure(bundles, protocol, progress, trust_code)
-    found = []
-    for bundle, meta, sample in zip(bundles, metas, samples, strict=True):
-        row = Measurement(
-            model=meta.model,
-            target=meta.target,
-            precision=meta.precision,
-            converted="ok",
-            compiled="ok",
-            measured="skipped",
-            scheme=meta.scheme["name"] if meta.scheme else None,
-            size_bytes=sum((bundle / name).stat().st_size for name in meta.model_files),
-            bundle=str(bundle),
-            bundle_sha256=bundle_sha256(str(bundle)),
-        )
-        found.append(rows.with_latency(row, sample, protocol))
-    return found

@@ -14,14 +14,26 @@ from edgecls import data as datas
 from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples
 from edgecls.bench.rows import with_latency
-from edgecls.core import Classes, Dataset, Images, Logits, Measurement, Outcome, Precision, Target
+from edgecls.core import (
+    DONE,
+    Classes,
+    Dataset,
+    Images,
+    Logits,
+    Measurement,
+    Outcome,
+    Precision,
+    Scheme,
+    Target,
+)
+from edgecls.device import meta
 from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import AUGMENTED, AUGMENTED_PICTURE, CURVES
-from edgecls.pipeline import conversion, mistakes
+from edgecls.pipeline import conversion, mistakes, package
 from edgecls.pipeline.nets import Net, trains_for
-from edgecls.pipeline.package import unsuited
+from edgecls.pipeline.package import faithful, unsuited
 from edgecls.pipeline.quantized import Made, bundled
 from edgecls.pipeline.workshop import Workshop, scored
 from edgecls.recipe import ExportSection
@@ -47,11 +59,12 @@ class Job:
 
 @dataclass
 class Candidate:
-    """A row in the making. entry: its bundle; logits: what it answered."""
+    """A row in the making. entry: its bundle; runs: here; logits: what it answered."""
 
     job: Job
     row: Measurement
     entry: Entry | None = None
+    runs: Outcome = DONE
     logits: Mapping[str, Logits] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
 
@@ -174,21 +187,24 @@ def _convert(made: Made, job: Job, out: Path) -> Candidate:
         row = row.with_(files={"climb": add_file(out, climbed.to_json().encode(), "json")})
     bundle = out / "bundles" / job.bundle
     link(bundle, entry.out)
-    return Candidate(job, _converted(row, job, entry), entry)
+    described = meta.read(str(entry.out))
+    scheme = Scheme.from_json(described.scheme) if described.scheme else None
+    runs = faithful(job.target, scheme)
+    return Candidate(job, _converted(row, job, entry, described, runs), entry, runs)
 
 
-def _converted(row: Measurement, job: Job, entry: Entry) -> Measurement:
+def _converted(
+    row: Measurement, job: Job, entry: Entry, described: meta.Meta, runs: Outcome
+) -> Measurement:
     outcome = json.loads((entry.folder / "outcome.json").read_text(encoding="utf-8"))
     compiled = Outcome(**outcome["compiled"])
-    scheme = json.loads((entry.out / "meta.json").read_text(encoding="utf-8"))["scheme"]
-    run = job.target.availability().run
-    told = run if run.status != "ok" else compiled
+    told = runs if runs.status != "ok" else compiled
     return row.with_(
+        **package.described(described),
         converted="ok",
         compiled=compiled.status,
         reason=told.reason,
         fix=told.fix,
-        scheme=scheme["name"] if scheme else None,
         size_bytes=outcome["size_bytes"],
         bundle=f"bundles/{job.bundle}",
         bundle_sha256=bundle_sha256(str(entry.out)),
@@ -204,7 +220,7 @@ def _score(
     reference: Mapping[str, Logits],
 ) -> None:
     job = candidate.job
-    if candidate.entry is None or job.target.availability().run.status != "ok":
+    if candidate.entry is None or candidate.runs.status != "ok":
         return
     try:
         entry = conversion.scores(workshop, job.label, candidate.entry.out, data, images)

@@ -7,13 +7,14 @@ so the net answers as before; that is checked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecls.core import Images
+from edgecls.core import Images, Logits
 from edgecls.device.golden import max_relative_difference
 from edgecls.errors import ConversionError
 from edgecls.graph import FP32_TOLERANCE
@@ -27,7 +28,7 @@ _ROUNDS, _STILL = 20, 1e-3
 _MOST = 1e4  # a factor beyond it would trade one broken channel for another
 # Of the limit of ReLU6, which values must not come near after the scaling, nor have come before.
 _MARGIN = 1.25
-_CHECKED = 32
+CHECKED = 32  # images
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,39 @@ def equalise(model: onnx.ModelProto, calibration: Images) -> int:
     calibration: images that show which channels reach the limit of a ReLU6: those stay as they are.
     Raises ConversionError where the answers on them change nevertheless.
     """
-    images = calibration[:_CHECKED]
+    images = calibration[:CHECKED]
     before = running.logits(model, images)
     found = pairs(model)
     weights = _Weights(model)
     limited = [pair.between for pair in found if pair.limit is not None]
     tops = channel_maxima(model, limited, calibration) if limited else {}
+    balance(found, weights, tops)
+    weights.store()
+    check(running.logits(model, images), before)
+    return len(found)
+
+
+class Weights(Protocol):
+    """The weights of a graph's convolutions, by name, while they are scaled."""
+
+    def outputs(self, node: str) -> NDArray[np.float64]:
+        """The largest weight of each output channel."""
+        ...
+
+    def inputs(self, node: str) -> NDArray[np.float64]:
+        """The largest weight of each input channel."""
+        ...
+
+    def scale(self, pair: Pair, factors: NDArray[np.float64]) -> None:
+        """Divide the first one's outputs by the factors, multiply the second one's inputs."""
+        ...
+
+
+def balance(pairs: Sequence[Pair], weights: Weights, tops: dict[str, NDArray[np.float32]]) -> None:
+    """Scale the pairs until nothing moves any more. tops: channel maxima before a ReLU6."""
     for _ in range(_ROUNDS):
         moved = 0.0
-        for pair in found:
+        for pair in pairs:
             factors = _factors(pair, weights, tops)
             weights.scale(pair, factors)
             if pair.between in tops:
@@ -62,14 +87,16 @@ def equalise(model: onnx.ModelProto, calibration: Images) -> int:
             moved = max(moved, float(np.abs(np.log(factors)).max(initial=0.0)))
         if moved < _STILL:
             break
-    weights.store()
-    difference = max_relative_difference(running.logits(model, images), before)
+
+
+def check(found: Logits, before: Logits) -> None:
+    """Raises ConversionError where a net answers otherwise than before it was equalised."""
+    difference = max_relative_difference(found, before)
     if not difference <= FP32_TOLERANCE:
         raise ConversionError(
             f"after equalisation the net's answers differ by {difference:.2g} of their spread",
             "quantize without it (--no-equalise), and report this net",
         )
-    return len(found)
 
 
 def pairs(model: onnx.ModelProto) -> list[Pair]:
@@ -183,7 +210,7 @@ class _Weights:
             self._constants[name].CopyFrom(tensor)
 
 
-def _factors(pair: Pair, weights: _Weights, tops: Any) -> NDArray[np.float64]:
+def _factors(pair: Pair, weights: Weights, tops: Any) -> NDArray[np.float64]:
     """What the first one's outputs are divided by: √(r1·r2) / r2 in the paper's words."""
     first, second = weights.outputs(pair.first), weights.inputs(pair.second)
     dead = (first <= 0) | (second <= 0)

@@ -8,7 +8,9 @@
 - float_layers → ignored_scope
 - equalise → done by us on the ONNX graph, before OpenVINO reads it
 
-The preset is the scheme's: MIXED where activations are asymmetric, PERFORMANCE where they are not.
+The preset is the scheme's: MIXED where activations are asymmetric, PERFORMANCE where they are not
+(those without negative values stay unsigned: NNCF forces no sign on a CPU). `reduce_range` is its
+overflow fix in all layers.
 """
 
 from __future__ import annotations
@@ -28,8 +30,13 @@ from edgecls.quantize import layers
 from edgecls.quantize.equalise import equalise
 
 
-def quantized(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedies) -> Any:
-    """The quantized OpenVINO model of a canonical graph. Raises ConversionError, UsageError."""
+def quantized(
+    graph: Path, scheme: Scheme, calibration: Images, remedies: Remedies, device: str = "CPU"
+) -> Any:
+    """The quantized OpenVINO model of a canonical graph. Raises ConversionError, UsageError.
+
+    device: OpenVINO's name of what it is for.
+    """
     import onnx
     import openvino
 
@@ -48,10 +55,11 @@ def quantized(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedi
             model,
             nncf.Dataset(batches),
             preset=preset.PERFORMANCE if scheme.symmetric_activations else preset.MIXED,
+            target_device=nncf.TargetDevice(device),
             fast_bias_correction=remedies.bias_correction != "full",
             subset_size=len(batches),
             ignored_scope=_ignored(nncf, model, nodes),
-            advanced_parameters=_advanced(nncf, remedies),
+            advanced_parameters=_advanced(nncf, remedies, scheme),
         )
 
 
@@ -90,8 +98,11 @@ def _ignored(nncf: Any, model: Any, nodes: list[str]) -> Any:
     return nncf.IgnoredScope(names=found)
 
 
-def _advanced(nncf: Any, remedies: Remedies) -> Any:
-    more: dict[str, Any] = {}
+def _advanced(nncf: Any, remedies: Remedies, scheme: Scheme) -> Any:
+    from nncf.quantization import advanced_parameters as parameters
+
+    fix = parameters.OverflowFix
+    more: dict[str, Any] = {"overflow_fix": fix.ENABLE if scheme.reduce_range else fix.DISABLE}
     if remedies.smooth_quant is not None:
         alpha = remedies.smooth_quant
         more["smooth_quant_alphas"] = nncf.AdvancedSmoothQuantParameters(

@@ -39,9 +39,9 @@ def session(model: onnx.ModelProto, exact: bool = False) -> Any:
         ) from error
 
 
-def logits(model: onnx.ModelProto, images: Images) -> Logits:
-    """A graph's logits, its batch dynamic or fixed."""
-    opened = session(model)
+def logits(model: onnx.ModelProto, images: Images, exact: bool = False) -> Logits:
+    """A graph's logits, its batch dynamic or fixed. exact: see `session`; Q/DQ are then float."""
+    opened = session(model, exact)
     fixed = opened.get_inputs()[0].shape[0]
     step = fixed if isinstance(fixed, int) else BATCH
     parts = []

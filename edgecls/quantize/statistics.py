@@ -24,8 +24,7 @@ _FEWEST = 64
 def collect(model: onnx.ModelProto, calibration: Images) -> dict[str, Seen]:
     """Tensor -> what was seen of it; of all float activations. `model` has its shapes inferred."""
     names = activations(model)
-    wanted = max(_FEWEST, _SAMPLE // len(calibration))
-    found = {name: _Collector(wanted) for name in names}
+    found = {name: Collector(len(calibration)) for name in names}
     for batch in running.tensors(model, names, calibration):
         for name, array in batch.items():
             found[name].add(array)
@@ -44,11 +43,11 @@ def activations(model: onnx.ModelProto) -> list[str]:
     return [name for name in made if kinds.get(name) == TensorProto.FLOAT and name != INPUT]
 
 
-class _Collector:
+class Collector:
     """Extremes of every image, and values at even distances, which move from batch to batch."""
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
+    def __init__(self, num_images: int) -> None:
+        self._wanted = max(_FEWEST, _SAMPLE // num_images)
         self._lows: list[NDArray[np.float32]] = []
         self._highs: list[NDArray[np.float32]] = []
         self._kept: list[NDArray[np.float32]] = []

@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecls.core import Images, Logits, Placement, Quantizing, Remedies, Request, Source
-from edgecls.device.golden import agreement, max_relative_difference
 from edgecls.errors import ConversionError
-from edgecls.graph import INPUT, OUTPUT, TRAINED_TOLERANCE, run, with_batch
-from edgecls.quantize import ladder, ptq
+from edgecls.graph import INPUT, OUTPUT, with_batch
+from edgecls.quantize import emulation, ladder, ptq
 from edgecls.quantize.fp16 import to_fp16
 
 if TYPE_CHECKING:
     import onnx
 
-CHECK_IMAGES = 8
+BATCH = 64
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 PLACEMENT = Placement(op_types=WEIGHTED, fused=WEIGHTED, bias=False, shortcuts=True)
 QUANTIZING = Quantizing(
@@ -41,7 +40,8 @@ def graph(
     model = _quantized(source, request) if request.scheme else onnx.load(source.onnx())
     with_batch(model, request.batch)
     to_fp16(model)
-    return model, _check(model, source, request, tolerance)
+    details = emulation.check(lambda images: emulate(model, images), source, request, tolerance)
+    return model, details
 
 
 def _quantized(source: Source, request: Request) -> onnx.ModelProto:
@@ -57,43 +57,8 @@ def _quantized(source: Source, request: Request) -> onnx.ModelProto:
     return ptq.quantized(subject, request.scheme, PLACEMENT, remedies)
 
 
-def _check(
-    model: onnx.ModelProto, source: Source, request: Request, tolerance: float
-) -> dict[str, Any]:
-    """Compare with the source on calibration images, or on noise where there are none."""
-    import numpy as np
-    import onnxruntime
-
-    pool = request.calibration
-    if pool is None or not len(pool):
-        shape = (CHECK_IMAGES, *source.preprocess.input_shape[1:])
-        pool = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    count = -(-CHECK_IMAGES // request.batch) * request.batch
-    images = pool[np.arange(count) % len(pool)]
-    logits = emulate(model, images)
-    trained = request.scheme is not None and source.quantized(request.scheme) is not None
-    if trained:
-        reference, tolerance = source.logits(images), min(tolerance, TRAINED_TOLERANCE)
-    else:
-        reference = run(source.onnx(), images)
-    difference = max_relative_difference(logits, reference)
-    if not difference <= tolerance:
-        raise ConversionError(
-            f"the {request.precision} graph's logits differ from the source's by {difference:.3g} "
-            f"of their standard deviation, more than {tolerance:g}",
-            "export another precision, or report this net",
-        )
-    return {
-        "emulated": f"the graph in ONNX Runtime {onnxruntime.__version__} on the exporting host's "
-        "CPU: a check of the graph, not a measurement of the device",
-        "emulated_num_images": count,
-        "emulated_max_rel_logit_diff": float(f"{difference:.2g}"),
-        "emulated_top1_agreement": agreement(logits, reference),
-    }
-
-
 def emulate(model: onnx.ModelProto, images: Images) -> Logits:
-    """The logits of a static fp16 graph, each tensor rounded to its type, in ONNX Runtime.
+    """The logits of an fp16 graph, each tensor rounded to its type, in ONNX Runtime.
 
     Without its optimizations, which compute the bias scales of fp16 Q/DQ in fp16, where they
     become zero. Raises ConversionError where a tensor overflows fp16 on one of the images.
@@ -112,7 +77,8 @@ def emulate(model: onnx.ModelProto, images: Images) -> Logits:
     session = onnxruntime.InferenceSession(
         opened.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    step = session.get_inputs()[0].shape[0]
+    fixed = session.get_inputs()[0].shape[0]
+    step = fixed if isinstance(fixed, int) else BATCH
     parts = []
     for start in range(0, len(images), step):
         values = session.run([OUTPUT, *names], {INPUT: images[start : start + step]})

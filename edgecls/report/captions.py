@@ -48,7 +48,7 @@ def captions(plot: Plot) -> list[Caption]:
 
 def _others(plot: Plot) -> list[Point]:
     """All but the recommended one: those off the scale first, then the front."""
-    front = {point.index for point in pareto([p for p in plot.points if p.shipped])}
+    front = {point.index for point in pareto(plot.compared)}
     rest = [point for point in plot.points if point.index != plot.chosen]
     if len(rest) > _CROWD:
         rest = [point for point in rest if point.below or point.index in front]

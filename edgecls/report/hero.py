@@ -18,6 +18,7 @@ def hero(run: Run) -> list[Html]:
         el("h2", found.headline, id="recommendation"),
         el("p", prose(found.evidence), class_="evidence") if found.evidence else None,
         el("p", prose(found.reason), class_="reason") if found.reason else None,
+        *(el("p", prose(text), class_="evidence") for text in found.elsewhere),
     ]
     row = found.row
     if row is not None:

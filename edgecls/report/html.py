@@ -16,6 +16,7 @@ from edgecls.report.page import Head, Section, document
 from edgecls.report.quality import confidence, mistakes
 from edgecls.report.rows import Accuracy, accuracy, title
 from edgecls.report.scatter import legend, scatter
+from edgecls.report.schemes import CAPTION, scheme_table
 from edgecls.report.table import details_table, row_table
 from edgecls.report.trust import trust
 
@@ -99,9 +100,13 @@ def _box(plot: Html | None, split: str = "") -> Html:
 def _rows(run: Run) -> list[Html]:
     if not run.rows:
         return [el("p", "The run has no rows.", class_="muted")]
-    more = details_table(run)
-    folded = el("details", el("summary", "More figures of the measured rows"), more)
-    return [row_table(run), folded] if more is not None else [row_table(run)]
+    more, schemes = details_table(run), scheme_table(run)
+    folded = [
+        el("details", el("summary", name), table)
+        for name, table in (("More figures of the measured rows", more), (CAPTION, schemes))
+        if table is not None
+    ]
+    return [row_table(run), *folded]
 
 
 def _reproduce(run: Run) -> list[Html]:

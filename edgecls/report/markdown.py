@@ -12,7 +12,7 @@ from edgecls.report.loading import Run
 from edgecls.report.making import describe
 from edgecls.report.markup import visible
 from edgecls.report.measuring import flat
-from edgecls.report.rows import accuracy, is_measured
+from edgecls.report.rows import HOST, accuracy, is_measured, was_throttled
 from edgecls.report.table import order
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
@@ -61,11 +61,14 @@ def _rows(run: Run) -> str:
 def _row(run: Run, i: int) -> list[str]:
     row, verdict = run.rows[i], run.recommendation.verdicts[i].text
     fix = f" Fix: {row.fix}" if row.fix and not is_measured(row) else ""
-    cells = [row.model, row.target, f"{row.precision} {row.scheme or ''}".strip()]
+    target = row.target if row.device == HOST else f"{row.target} on {row.device}"
+    cells = [row.model, target, f"{row.precision} {row.scheme or ''}".strip()]
     for found in (accuracy(row, "validation"), accuracy(row, "test")):
         between = "" if found is None else f" ({units.interval(found.low, found.high)})"
         cells.append(units.percent(found.value if found else None) + between)
-    cells += [units.milliseconds(row.latency_p50_ms), units.milliseconds(row.latency_p90_ms)]
+    throttled = " (throttled)" if was_throttled(row) else ""
+    cells += [units.milliseconds(row.latency_p50_ms) + throttled]
+    cells += [units.milliseconds(row.latency_p90_ms)]
     cells += [units.size(row.size_bytes), verdict + fix]
     marked = [text(cell) for cell in cells]
     return [f"**{cell}**" for cell in marked[:3]] + marked[3:] if row.recommended else marked

@@ -50,6 +50,14 @@ class Plot:
     floor: float | None
     limit_ms: float | None
 
+    @property
+    def compared(self) -> list[Point]:
+        """Those that are to be shipped to one device: the recommended row's, else the first's."""
+        shipped = [point for point in self.points if point.shipped]
+        chosen = (point.row.device for point in shipped if point.index == self.chosen)
+        device = next(chosen, shipped[0].row.device if shipped else None)
+        return [point for point in shipped if point.row.device == device]
+
     def at(self, point: Point) -> tuple[float, float]:
         """A point's pixels."""
         return self.x(point.p50), self.y(point.accuracy.value)
@@ -57,7 +65,7 @@ class Plot:
     def front(self) -> list[tuple[float, float]]:
         """The Pareto front's steps in pixels: what accuracy is to be had within a latency."""
         steps: list[tuple[float, float]] = []
-        for point in pareto([point for point in self.points if point.shipped and not point.below]):
+        for point in pareto([point for point in self.compared if not point.below]):
             x, y = self.at(point)
             steps += [(x, steps[-1][1])] if steps else []
             steps.append((x, y))

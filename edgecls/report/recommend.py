@@ -4,18 +4,21 @@ The rule: of the rows that were measured, are not a reference of this machine, a
 budget (validation accuracy, p90, size), the one with the lowest p50. Rows whose p50 is within
 `NOISE` of the lowest are taken as equally fast, and of those the smallest wins. Test accuracy has
 no part in it.
+
+Latencies of two devices are never compared: each device has a recommendation of its own. A bundle
+that was measured on a device has the validation accuracy that the same bundle has elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecls.core import Measurement
-from edgecls.report import sentences
+from edgecls.report import sentences, worth
 from edgecls.report.limits import Limits, breaches, limits_of
-from edgecls.report.rows import is_shown
+from edgecls.report.rows import HOST, is_shown
 from edgecls.report.sentences import NOISE, Case
 from edgecls.rundir import RunInfo
 
@@ -36,9 +39,10 @@ class Verdict:
 class Recommendation:
     """The outcome for all rows. verdicts: one for each row, in the rows' order.
 
-    index: the recommended row's, None where no row qualifies. headline, evidence, reason: the
-    answer, its figures, and why it won (or how to get an answer). nearest: where nothing
-    qualifies, the row that would need the smallest change of the budget.
+    index: the recommended row's on the first device that has one, which is this machine where it
+    has; None where no row qualifies. headline, evidence, reason: the answer, its figures, and why
+    it won (or how to get an answer). nearest: where nothing qualifies, the row that would need the
+    smallest change of the budget. others: the recommended rows of further devices.
     """
 
     rows: tuple[Measurement, ...]
@@ -48,6 +52,7 @@ class Recommendation:
     reason: str
     verdicts: tuple[Verdict, ...]
     nearest: int | None = None
+    others: tuple[int, ...] = ()
 
     @property
     def row(self) -> Measurement | None:
@@ -56,47 +61,109 @@ class Recommendation:
     @property
     def sentence(self) -> str:
         """All of it, as one paragraph."""
-        return " ".join(part for part in (self.headline, self.evidence, self.reason) if part)
+        parts = (self.headline, self.evidence, self.reason, *self.elsewhere)
+        return " ".join(part for part in parts if part)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What to ship to each further device, a sentence each."""
+        return tuple(sentences.elsewhere(self.rows[i]) for i in self.others)
 
     def marked(self) -> list[Measurement]:
-        """The rows with ``recommended`` set on the one, and on no other."""
-        return [row.with_(recommended=i == self.index) for i, row in enumerate(self.rows)]
+        """The rows with ``recommended`` set on the one of each device, and on no other."""
+        chosen = {self.index, *self.others}
+        return [row.with_(recommended=i in chosen) for i, row in enumerate(self.rows)]
 
 
 def recommend(
     rows: Sequence[Measurement], info: RunInfo, host_only: Collection[str] = HOST_ONLY
 ) -> Recommendation:
     """The recommendation by the rule, whatever the rows' ``recommended`` says."""
-    return _recommendation(rows, info, host_only, trusted=None)
+    return _recommendation(rows, info, host_only, trusted={})
 
 
 def explain(
     rows: Sequence[Measurement], info: RunInfo, host_only: Collection[str] = HOST_ONLY
 ) -> Recommendation:
     """The recommendation as the rows' ``recommended`` has it; by the rule where none is set."""
-    flagged = next((i for i, row in enumerate(rows) if row.recommended), None)
+    flagged: dict[str, int] = {}
+    for i, row in enumerate(rows):
+        if row.recommended:
+            flagged.setdefault(row.device, i)
     return _recommendation(rows, info, host_only, trusted=flagged)
+
+
+@dataclass(frozen=True)
+class _Device:
+    """The choice among the rows of one device."""
+
+    case: Case
+    by_rule: int | None
+    candidates: tuple[int, ...]
 
 
 def _recommendation(
     rows: Sequence[Measurement],
     info: RunInfo,
     host_only: Collection[str],
-    trusted: int | None,
+    trusted: Mapping[str, int],
 ) -> Recommendation:
-    limits = limits_of(rows, info, host_only)
-    candidates = [i for i, row in enumerate(rows) if is_shown(row) and row.target not in host_only]
-    qualified = [i for i in candidates if not breaches(rows[i], limits)]
-    by_rule = _fastest(rows, qualified)
-    index = by_rule if trusted is None else trusted
-    case = Case(tuple(rows), info, limits, frozenset(host_only), index, tuple(qualified))
-    verdicts = tuple(_verdict(case, i, by_rule) for i in range(len(rows)))
-    if index is None:
-        near = _nearest(rows, candidates, limits)
-        words = sentences.nothing(case, near, len(candidates))
+    """trusted: the row that is marked as recommended, of each device that has one."""
+    judged = _judged(rows)
+    limits = limits_of(judged, info, host_only)
+    names = sorted(dict.fromkeys(row.device for row in rows), key=lambda name: name != HOST)
+    whole = Case(tuple(judged), info, limits, frozenset(host_only), None, ())
+    devices = {name: _device(whole, name, trusted.get(name)) for name in names or [HOST]}
+    verdicts = tuple(
+        _and_remark(_verdict(devices[row.device].case, i, devices[row.device].by_rule), remark)
+        for i, (row, remark) in enumerate(zip(rows, worth.remarks(rows), strict=True))
+    )
+    indices = [each.case.index for each in devices.values() if each.case.index is not None]
+    if not indices:
+        candidates = [i for each in devices.values() for i in each.candidates]
+        near = _nearest(judged, candidates, limits)
+        words = sentences.nothing(whole, near, len(candidates))
         return Recommendation(tuple(rows), None, *words, verdicts, near)
-    words = sentences.winner(case, index, by_rule)
-    return Recommendation(tuple(rows), index, *words, verdicts)
+    first = devices[rows[indices[0]].device]
+    words = sentences.winner(first.case, indices[0], first.by_rule)
+    return Recommendation(tuple(rows), indices[0], *words, verdicts, others=tuple(indices[1:]))
+
+
+def _device(whole: Case, name: str, trusted: int | None) -> _Device:
+    """The choice on one device. trusted: the row that is marked there, if one is."""
+    candidates = tuple(
+        i
+        for i, row in enumerate(whole.rows)
+        if row.device == name and is_shown(row) and row.target not in whole.host_only
+    )
+    qualified = tuple(i for i in candidates if not breaches(whole.rows[i], whole.limits))
+    by_rule = _fastest(whole.rows, qualified)
+    index = by_rule if trusted is None else trusted
+    return _Device(replace(whole, index=index, qualified=qualified), by_rule, candidates)
+
+
+def _judged(rows: Sequence[Measurement]) -> list[Measurement]:
+    """The rows, with the validation accuracy of the same bundle where they have none of their own.
+
+    A bundle is known by its hash, and proves on each device that it answers as it does here.
+    """
+    scored = {row.bundle_sha256: row for row in rows if row.bundle_sha256 and row.val_top1}
+
+    def judged(row: Measurement) -> Measurement:
+        same = scored.get(row.bundle_sha256 or "")
+        if row.val_top1 is not None or same is None:
+            return row
+        return row.with_(
+            val_top1=same.val_top1,
+            val_top1_low=same.val_top1_low,
+            val_top1_high=same.val_top1_high,
+        )
+
+    return [judged(row) for row in rows]
+
+
+def _and_remark(verdict: Verdict, remark: str) -> Verdict:
+    return replace(verdict, text=f"{verdict.text} {remark}") if remark else verdict
 
 
 def _fastest(rows: Sequence[Measurement], qualified: Sequence[int]) -> int | None:

@@ -41,6 +41,11 @@ def title(row: Measurement) -> str:
     return row.name if row.device == HOST else f"{row.name} · {row.device}"
 
 
+def was_throttled(row: Measurement) -> bool:
+    """Whether its device was seen to hold its clock down while it was measured."""
+    return row.environment.get("throttled") == "yes"
+
+
 def is_measured(row: Measurement) -> bool:
     return row.converted == "ok" and row.measured == "ok"
 

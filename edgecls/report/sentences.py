@@ -52,6 +52,11 @@ def winner(case: Case, index: int, by_rule: int | None) -> Words:
     return f"Ship {title(row)}.", evidence, _reason(case, index, by_rule)
 
 
+def elsewhere(row: Measurement) -> str:
+    """What to ship to a further device."""
+    return f"On {row.device}: {row.name}, {units.milliseconds(row.latency_p50_ms)} (p50)."
+
+
 def nothing(case: Case, near: int | None, measured: int) -> Words:
     """The same where no row qualifies."""
     if not measured or near is None:

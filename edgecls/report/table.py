@@ -21,6 +21,8 @@ from edgecls.report.rows import (
     is_shown,
     no_difference,
     reference_row,
+    title,
+    was_throttled,
 )
 from edgecls.report.scatter import colours
 
@@ -51,12 +53,16 @@ def row_table(run: Run) -> Html:
 
 
 def order(run: Run) -> list[int]:
-    """The rows' indices in the order in which they are shown."""
+    """The rows' indices in the order in which they are shown: each device's stand together."""
+    devices = list(dict.fromkeys(row.device for row in run.rows))
+    if run.recommendation.row is not None:
+        devices.insert(0, run.recommendation.row.device)
 
-    def rank(i: int) -> tuple[bool, bool, float, int]:
+    def rank(i: int) -> tuple[bool, int, bool, float, int]:
         row = run.rows[i]
         latency = row.latency_p50_ms if is_shown(row) and row.latency_p50_ms else 0.0
-        return i != run.recommendation.index, not is_shown(row), latency, i
+        device = devices.index(row.device)
+        return i != run.recommendation.index, device, not is_shown(row), latency, i
 
     return sorted(range(len(run.rows)), key=rank)
 
@@ -74,7 +80,7 @@ def details_table(run: Run) -> Html | None:
         cells = [cell(row) for _, cell in _DETAILS]
         sha = el("small", f"sha256 {row.bundle_sha256}") if row.bundle_sha256 else None
         bundle = el("td", el("code", row.bundle) if row.bundle else units.ABSENT, sha)
-        lines.append(el("tr", el("th", row.name, scope="row"), *cells, bundle))
+        lines.append(el("tr", el("th", title(row), scope="row"), *cells, bundle))
     whole = el(
         "table",
         el("caption", "More figures of the measured rows"),
@@ -155,7 +161,11 @@ def _figures(run: Run, row: Measurement) -> list[Html]:
         _accuracy(row, "validation"),
         _accuracy(row, "test"),
         _against(run, row),
-        number_cell(units.milliseconds(row.latency_p50_ms), row.latency_p50_ms),
+        number_cell(
+            units.milliseconds(row.latency_p50_ms),
+            row.latency_p50_ms,
+            "throttled" if was_throttled(row) else "",
+        ),
         _bounded(row.latency_p90_ms, row.latency_p90_ms_bound),
         _bounded(row.latency_p99_ms, row.latency_p99_ms_bound),
         number_cell(units.milliseconds(row.end_to_end_p50_ms), row.end_to_end_p50_ms),

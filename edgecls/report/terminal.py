@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edgecls.core import Measurement
 from edgecls.evaluation import Evaluation, Trained
 from edgecls.report import units
-from edgecls.report.rows import accuracy, is_measured, is_shown, setback
+from edgecls.report.rows import HOST, accuracy, is_measured, is_shown, setback, was_throttled
+from edgecls.report.worth import remarks
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +19,10 @@ _FIGURES = ("Validation", "Test", "p50", "p90", "Size")
 
 
 def terminal_table(rows: Sequence[Measurement]) -> Table:
-    """Measured rows by p50, then the others with the reason; the recommended one is marked."""
+    """Measured rows by p50, then the others with the reason; the recommended ones are marked.
+
+    Rows of several devices are told apart, and each device's stand together.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -26,13 +30,22 @@ def terminal_table(rows: Sequence[Measurement]) -> Table:
     table.add_column("", width=1)
     for name in _HEAD:
         table.add_column(name, overflow="fold")
+    devices = list(dict.fromkeys(row.device for row in rows))
+    apart = devices not in ([], [HOST])
+    if apart:
+        table.add_column("Device", overflow="fold")
     for name in _FIGURES:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Note", overflow="fold", ratio=1)
-    for row in sorted(rows, key=lambda row: (not is_shown(row), row.latency_p50_ms or 0.0)):
+    said = dict(zip(map(id, rows), remarks(rows), strict=True))
+
+    def rank(row: Measurement) -> tuple[int, bool, float]:
+        return devices.index(row.device), not is_shown(row), row.latency_p50_ms or 0.0
+
+    for row in sorted(rows, key=rank):
         style = "bold green" if row.recommended else "" if is_measured(row) else "dim"
         cells = ["★" if row.recommended else "", row.model, row.target, _precision(row)]
-        cells += [*_figures(row), _note(row)]
+        cells += [*([row.device] if apart else []), *_figures(row), _note(row, said[id(row)])]
         # Text, not str: a name may hold what would be markup.
         table.add_row(*(Text(cell) for cell in cells), style=style)
     fixes = dict.fromkeys(row.fix for row in rows if row.fix and setback(row))
@@ -57,10 +70,10 @@ def _figures(row: Measurement) -> list[str]:
     ]
 
 
-def _note(row: Measurement) -> str:
-    if row.recommended:
-        return "recommended"
-    return setback(row)
+def _note(row: Measurement, remark: str) -> str:
+    first = "recommended" if row.recommended else setback(row)
+    throttled = "throttled while it was measured" if was_throttled(row) else ""
+    return "; ".join(part for part in (first, throttled, remark) if part)
 
 
 def evaluation_table(found: Evaluation) -> Table:

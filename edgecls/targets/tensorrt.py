@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecls import hardware, nvidia
+from edgecls import nvidia
 from edgecls.core import (
     DONE,
     Artifact,
@@ -21,60 +21,38 @@ from edgecls.core import (
     Scheme,
     Source,
 )
-from edgecls.errors import MissingDependency
+from edgecls.hardware import package_version
 from edgecls.quantize import strongly_typed
-
-ON_DEVICE = Outcome(
-    "skipped",
-    "the engine is built on the device, by its own TensorRT",
-    "copy the bundle to the device and run: python3 infer.py --verify",
-)
+from edgecls.targets import _tensorrt
 
 
 class TensorRt:
     name = "tensorrt"
     title = "TensorRT (Jetson and other NVIDIA GPUs)"
-    version = 2
+    version = 3
     precisions: tuple[Precision, ...] = ("fp16", "int8")
     kit = "tensorrt"
     # None: on a Jetson TensorRT comes with JetPack, and pip's would not run there.
     requirements: tuple[str, ...] = ()
-    packages = ("onnx", "onnxruntime", "torch", nvidia.RTX_PACKAGE)
+    packages = _tensorrt.PACKAGES
     host_only = False
     quantizing = strongly_typed.QUANTIZING
+    hardware: str | None = None
+    dynamic_batch = True
+    overflow_free: tuple[str, ...] = ("int8",)
 
     def availability(self) -> Availability:
-        if hardware.package_version("tensorrt") and nvidia.has_gpu():
+        if package_version("tensorrt") and nvidia.has_gpu():
             return Availability(convert=DONE, compile=DONE, run=DONE)
-        run = Outcome("skipped", "no TensorRT with an NVIDIA GPU here", ON_DEVICE.fix)
-        return Availability(convert=DONE, compile=ON_DEVICE, run=run)
+        on_device = _tensorrt.ON_DEVICE
+        run = Outcome("skipped", "no TensorRT with an NVIDIA GPU here", on_device.fix)
+        return Availability(convert=DONE, compile=on_device, run=run)
 
     def scheme(self, machine: Hardware) -> Scheme:
-        return Scheme(
-            "int8",
-            symmetric_activations=True,
-            reason="TensorRT multiplies int8 by int8 and takes no zero point",
-        )
+        return _tensorrt.SCHEME
 
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:
-        from edgecls.bundle import SOURCE_TOLERANCE
-
-        tolerance = SOURCE_TOLERANCE[request.precision]
-        model, details = strongly_typed.graph(source, request, tolerance)
-        data = model.SerializeToString()
-        details["syntax_check"] = _syntax_check(data)
-        path = out / "model.onnx"
-        path.write_bytes(data)
-        return Artifact(
-            target=self.name,
-            precision=request.precision,
-            folder=out,
-            files=(path.name,),
-            compiled=ON_DEVICE,
-            scheme=request.scheme,
-            versions=hardware.versions(self.packages),
-            details=details,
-        )
+        return _tensorrt.convert(self.name, source, request, out, {})
 
     def snippet(self, model_file: str) -> str:
         return (
@@ -86,15 +64,6 @@ class TensorRt:
             'engine = runtime.deserialize_cuda_engine(open("model.engine", "rb").read())\n'
             "context = engine.create_execution_context()  # image: uint8[1, H, W, C] in"
         )
-
-
-def _syntax_check(data: bytes) -> str:
-    """What the graph's syntax was checked with. Raises ConversionError where it is refused."""
-    try:
-        version = nvidia.parse(data).runtime.__version__
-    except MissingDependency as missing:
-        return f"not checked: {missing.cause} ({missing.fix})"
-    return f"parsed by TensorRT-RTX {version}: a check of the syntax and no more"
 
 
 TARGET = TensorRt()

@@ -6,6 +6,7 @@ that version alone, which is why the bundle requires it and the kit checks it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from edgecls.core import (
     Scheme,
     Source,
 )
-from edgecls.errors import ConversionError, MissingDependency
+from edgecls.errors import ConversionError, MissingDependency, UsageError
 from edgecls.quantize import strongly_typed
+from edgecls.targets import _tensorrt
 
 INSTALLED = hardware.package_version(nvidia.RTX_PACKAGE)
 
@@ -30,13 +32,16 @@ INSTALLED = hardware.package_version(nvidia.RTX_PACKAGE)
 class TensorRtRtx:
     name = "tensorrt-rtx"
     title = "TensorRT-RTX (NVIDIA RTX GPUs)"
-    version = 2
+    version = 3
     precisions: tuple[Precision, ...] = ("fp16", "int8")
     kit = "tensorrt-rtx"
     requirements = (f"{nvidia.RTX_PACKAGE}{'==' + INSTALLED if INSTALLED else '>=1.7,<2'}",)
     packages = (nvidia.RTX_PACKAGE, "onnx", "onnxruntime", "torch")
     host_only = False
     quantizing = strongly_typed.QUANTIZING
+    hardware: str | None = None
+    dynamic_batch = True
+    overflow_free: tuple[str, ...] = ("int8",)
 
     def availability(self) -> Availability:
         if not hardware.package_version(nvidia.RTX_PACKAGE):
@@ -52,11 +57,7 @@ class TensorRtRtx:
         return Availability(convert=DONE, compile=DONE, run=run)
 
     def scheme(self, machine: Hardware) -> Scheme:
-        return Scheme(
-            "int8",
-            symmetric_activations=True,
-            reason="TensorRT multiplies int8 by int8 and takes no zero point",
-        )
+        return _tensorrt.SCHEME
 
     def convert(self, source: Source, request: Request, out: Path) -> Artifact:
         if not hardware.package_version(nvidia.RTX_PACKAGE):
@@ -67,7 +68,9 @@ class TensorRtRtx:
         model, details = strongly_typed.graph(source, request, tolerance)
         network = nvidia.parse(model.SerializeToString())
         path = out / "model.engine"
-        engine, capabilities = _compile(network)
+        wanted = request.hardware.compute_capabilities
+        profile = dict(nvidia.PROFILE) if request.batch == "dynamic" else None
+        engine, capabilities = _compile(network, wanted, profile)
         path.write_bytes(engine)
         return Artifact(
             target=self.name,
@@ -81,6 +84,7 @@ class TensorRtRtx:
                 **details,
                 "tensorrt_rtx": network.runtime.__version__,
                 "compute_capabilities": capabilities,
+                **({"profile": profile} if profile else {}),
             },
         )
 
@@ -92,16 +96,23 @@ class TensorRtRtx:
         )
 
 
-def _compile(parsed: nvidia.Network) -> tuple[bytes, list[str]]:
-    """An engine for every compute capability that this version knows, and their names."""
+def _compile(
+    parsed: nvidia.Network, wanted: Sequence[str], profile: Mapping[str, int] | None
+) -> tuple[bytes, list[str]]:
+    """An engine for the `wanted` compute capabilities, or all that this version knows; their names.
+
+    profile: the batches that an engine of a dynamic graph takes. Raises ConversionError.
+    """
     runtime = parsed.runtime
-    known = {
-        f"{name[2:-1]}.{name[-1]}": value  # SM120 is 12.0
-        for name, value in runtime.ComputeCapability.__members__.items()
-        if name.startswith("SM")
-    }
+    known = _known(runtime, wanted)
     config = parsed.builder.create_builder_config()
     config.clear_flag(runtime.BuilderFlag.TF32)
+    if profile is not None:
+        image = parsed.network.get_input(0)
+        shapes = ((profile[size], *tuple(image.shape)[1:]) for size in ("min", "opt", "max"))
+        batches = parsed.builder.create_optimization_profile()
+        batches.set_shape(image.name, *shapes)
+        config.add_optimization_profile(batches)
     config.num_compute_capabilities = len(known)
     accepted = [config.set_compute_capability(v, i) for i, v in enumerate(known.values())]
     engine: Any = None
@@ -113,6 +124,23 @@ def _compile(parsed: nvidia.Network) -> tuple[bytes, list[str]]:
             "export another precision or target, or report this net",
         )
     return bytes(engine), list(known)
+
+
+def _known(runtime: Any, wanted: Sequence[str]) -> dict[str, Any]:
+    """Compute capability -> the runtime's value. Raises UsageError where it knows none of them."""
+    known = {
+        f"{name[2:-1]}.{name[-1]}": value  # SM120 is 12.0
+        for name, value in runtime.ComputeCapability.__members__.items()
+        if name.startswith("SM")
+    }
+    chosen = {name: value for name, value in known.items() if name in wanted}
+    if wanted and not chosen:
+        raise UsageError(
+            f"TensorRT-RTX {runtime.__version__} compiles for {', '.join(known)}, and not for "
+            f"compute capability {', '.join(wanted)}",
+            "export --target tensorrt, whose engine the device builds",
+        )
+    return chosen or known
 
 
 TARGET = TensorRtRtx()

@@ -24,13 +24,16 @@ from edgecls.errors import ConversionError
 class Torch:
     name = "torch"
     title = "PyTorch eager (reference on this host)"
-    version = 1
+    version = 2
     precisions: tuple[Precision, ...] = ("fp32",)
     kit = "torch"
     requirements = ("edgecls",)
     packages = ("torch", "torchvision")
     host_only = True
     quantizing = None
+    hardware: str | None = None
+    dynamic_batch = True
+    overflow_free: tuple[str, ...] = ()
 
     def availability(self) -> Availability:
         missing = Outcome("skipped", "torch is not installed", "pip install edgecls")

@@ -18,6 +18,8 @@ class Runner:
 
     def __init__(self, folder, meta, threads):
         import onnxruntime
+        from harness import overflow
+        from harness.batches import DYNAMIC, in_batches
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -34,22 +36,30 @@ class Runner:
                 )
             )
         self.input = self.session.get_inputs()[0].name
-        self.batch = self.session.get_inputs()[0].shape[0]
+        fixed = self.session.get_inputs()[0].shape[0]
+        self.batch = fixed if isinstance(fixed, int) else DYNAMIC
+        self.in_batches = in_batches
+        # An .ort file is run as it is, and its kernels for int8 by int8 are exact.
+        exact = path.endswith(".ort") and meta.scheme and meta.scheme["activation"] == "int8"
+        self.warning = "" if exact else overflow.warning(meta.scheme)
+        if self.warning:
+            sys.stderr.write("warning: {}\n".format(self.warning))
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the graph's own batch is looped over."""
-        if len(images) == self.batch:
-            return self.session.run(None, {self.input: images})[0]
-        import numpy as np
+        return self.in_batches(self._run, images, self.batch)
 
-        parts = [images[i : i + 1] for i in range(len(images))]
-        return np.concatenate([self.session.run(None, {self.input: p})[0] for p in parts])
+    def _run(self, images):
+        return self.session.run(None, {self.input: images})[0]
 
     def about(self):
+        told = {"warning": self.warning} if self.warning else {}
         return {
             "runtime": "onnxruntime " + self.version,
             "provider": self.session.get_providers()[0],
+            "batch": self.batch,
             "threads": self.threads,
+            **told,
         }
 
 

@@ -9,6 +9,7 @@ import sys
 import weakref
 
 import numpy as np
+from harness.batches import DYNAMIC
 from harness.errors import EdgeclsError
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -118,7 +119,8 @@ class Cuda:
 class Session:
     """One engine with its buffers: uint8[B, H, W, C] in, float32[B, K] out.
 
-    runtime: the module ``tensorrt`` or ``tensorrt_rtx``.
+    runtime: the module ``tensorrt`` or ``tensorrt_rtx``. batch: how many images the engine takes at
+    once, ``dynamic`` where it takes any number up to `most`.
     """
 
     def __init__(self, runtime, cuda, engine):
@@ -130,34 +132,53 @@ class Session:
                 "free some of its memory, or build the engine again",
             )
         modes, types = runtime.TensorIOMode, runtime.DataType
-        self._host_in, self._device_in = self._buffers(modes.INPUT, types.UINT8, np.uint8)
-        self._host_out, self._device_out = self._buffers(modes.OUTPUT, types.FLOAT, np.float32)
+        self._image = self._only(modes.INPUT, types.UINT8)
+        logits = self._only(modes.OUTPUT, types.FLOAT)
+        shape = tuple(engine.get_tensor_shape(self._image))
+        self._dynamic = shape[0] < 0
+        if self._dynamic:
+            shape = tuple(engine.get_tensor_profile_shape(self._image, 0)[2])
+        self.most = shape[0]
+        self.batch = DYNAMIC if self._dynamic else self.most
+        classes = tuple(engine.get_tensor_shape(logits))[1:]
+        self._host_in, self._device_in = self._buffers(self._image, shape, np.uint8)
+        self._host_out, self._device_out = self._buffers(logits, (self.most, *classes), np.float32)
         self._free = weakref.finalize(self, cuda.free)
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
-        batch = len(self._host_in)
-        parts = [self._run(images[i : i + batch]) for i in range(0, len(images), batch)]
+        most = self.most
+        parts = [self._run(images[i : i + most]) for i in range(0, len(images), most)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _run(self, images):
         count = len(images)
         self._host_in[:count] = images
-        self._cuda.upload(self._device_in, self._host_in)
+        given = self._host_in
+        if self._dynamic:
+            given = self._host_in[:count]
+            if not self._context.set_input_shape(self._image, given.shape):
+                raise EdgeclsError("the engine takes no batch of {}".format(count))
+        self._cuda.upload(self._device_in, given)
         if not self._context.execute_async_v3(self._cuda.stream.value):
             raise EdgeclsError("TensorRT could not run the engine: see the messages above")
-        self._cuda.download(self._host_out, self._device_out)
+        answered = self._host_out[: len(given)]
+        self._cuda.download(answered, self._device_out)
         self._cuda.wait()
-        return self._host_out[:count].copy()
+        return answered[:count].copy()
 
-    def _buffers(self, mode, kind, dtype):
-        """The pinned array and the GPU's memory of the one tensor of a mode."""
+    def _only(self, mode, kind):
+        """The name of the one tensor of a mode."""
         engine = self._engine
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         names = [name for name in names if engine.get_tensor_mode(name) == mode]
         if len(names) != 1 or engine.get_tensor_dtype(names[0]) != kind:
             raise EdgeclsError("the engine has no single {} tensor: {}".format(kind, names))
-        host = self._cuda.pinned(tuple(engine.get_tensor_shape(names[0])), dtype)
+        return names[0]
+
+    def _buffers(self, name, shape, dtype):
+        """The pinned array and the GPU's memory of a tensor at its largest."""
+        host = self._cuda.pinned(shape, dtype)
         device = self._cuda.device_memory(host.nbytes)
-        self._context.set_tensor_address(names[0], device.value)
+        self._context.set_tensor_address(name, device.value)
         return host, device

@@ -44,6 +44,7 @@ class Runner:
                 AGAIN + "tensorrt-rtx",
             )
         self.session = Session(rtx, self.cuda, loaded)
+        self.batch = self.session.batch
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
@@ -54,6 +55,7 @@ class Runner:
             "runtime": "tensorrt-rtx " + self.version,
             "provider": "cuda: {}, sm_{}".format(self.cuda.name, self.cuda.sm.replace(".", "")),
             "engine": self.path,
+            "batch": self.batch,
             "threads": self.threads,
         }
 

@@ -1,6 +1,7 @@
-"""Runs this bundle with TensorRT on an NVIDIA GPU. See --help.
+"""Runs this bundle with TensorRT on an NVIDIA GPU, or on a Jetson's DLA. See --help.
 
 The first run builds the engine, which can take minutes; it is kept in the user's cache.
+``--prepare`` builds it ahead.
 """
 
 import os
@@ -11,42 +12,83 @@ sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
 
 import engine
+import engine_build
 from harness.errors import EdgeclsError
 from harness.harness import main
 
 OLDEST = 10
+DLA_CORE = "EDGECLS_DLA_CORE"
 
 
 class Runner:
     """The engine of this device; the GPU's, so that the number of CPU threads changes nothing."""
 
     def __init__(self, folder, meta, threads):
-        # They need numpy: here, so that its absence is told as the runtime's is.
+        # It needs numpy: here, so that its absence is told as the runtime's is.
         from cuda_session import Cuda, Session
-        from harness.meta import bundle_sha256
 
         self.cuda = Cuda()
         trt = tensorrt()
         self.version = trt.__version__
         self.threads = threads
-        graph = os.path.join(folder, meta.model_files[0])
-        self.runtime, loaded, self.path, self.build_seconds = engine.load(
-            trt, self.cuda, graph, bundle_sha256(folder)
-        )
+        self.engines = engines(trt, self.cuda, folder, meta)
+        loaded, self.stamp, self.build_seconds = self.engines.load()
         self.session = Session(trt, self.cuda, loaded)
+        self.batch = self.session.batch
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
         return self.session.run(images)
 
     def about(self):
+        provider = "cuda: {}, sm_{}".format(self.cuda.name, self.cuda.sm.replace(".", ""))
+        if "layers_on_dla" in self.stamp:
+            provider = "dla: {} of {} layers, else {}".format(
+                self.stamp["layers_on_dla"], self.stamp["layers"], provider
+            )
         return {
             "runtime": "tensorrt " + self.version,
-            "provider": "cuda: {}, sm_{}".format(self.cuda.name, self.cuda.sm.replace(".", "")),
-            "engine": self.path,
+            "provider": provider,
+            "engine": self.engines.path,
             "build_seconds": self.build_seconds,
+            "batch": self.batch,
             "threads": self.threads,
         }
+
+
+def prepare(folder, meta):
+    """Build this device's engine unless one that fits is kept; replaces one that does not."""
+    from cuda_session import Cuda
+
+    cuda = Cuda()
+    found = engines(tensorrt(), cuda, folder, meta)
+    seconds = None if found.is_ready() else found.build()[2]
+    return {"engine": found.path, "build_seconds": seconds, "gpu": cuda.name}
+
+
+def engines(trt, cuda, folder, meta):
+    """The engines of this bundle's graph on this device."""
+    from harness.meta import bundle_sha256
+
+    graph = os.path.join(folder, meta.model_files[0])
+    profile, core = meta.details.get("profile"), dla_core(meta)
+
+    def make(logger, timings):
+        return engine_build.engine(trt, logger, graph, timings, profile, core)
+
+    variant = "" if core is None else "dla {}".format(core)
+    return engine.Engines(trt, cuda, bundle_sha256(folder), make, variant)
+
+
+def dla_core(meta):
+    """The DLA core that a bundle is made for, or another of the same device; None for the GPU."""
+    core = meta.details.get("dla_core")
+    asked = os.environ.get(DLA_CORE, "")
+    if core is None or not asked:
+        return core
+    if not asked.isdigit():
+        raise EdgeclsError("{} is {!r}".format(DLA_CORE, asked), "give a number from 0 on")
+    return int(asked)
 
 
 def tensorrt():
@@ -73,4 +115,4 @@ def tensorrt():
 
 
 if __name__ == "__main__":
-    sys.exit(main(HERE, Runner))
+    sys.exit(main(HERE, Runner, prepare=prepare))

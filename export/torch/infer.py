@@ -33,6 +33,8 @@ class Runner:
         self.torch = torch
         loaded = checkpoint.load(pathlib.Path(folder))
         self.net = Deployable(checkpoint.module(loaded), loaded.preprocess).eval()
+        # It takes any number; so many are asked of it at once.
+        self.batch = meta.details.get("batch", 1)
         self.layout = self._faster_layout(meta.input_shape)
 
     def _faster_layout(self, shape):
@@ -65,6 +67,7 @@ class Runner:
             "runtime": "torch " + self.torch.__version__,
             "provider": "CPU",
             "layout": self.layout,
+            "batch": self.batch,
             "threads": self.torch.get_num_threads(),
         }
 

@@ -12,7 +12,8 @@ import pytest
 from edgecls.bench import protocol as module
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.device import meta
-from edgecls.errors import RunnerError, TrustError
+from edgecls.errors import LostError, RunnerError, SkippedError, TrustError
+from edgecls.remote.local import HERE, LocalHost, here
 
 FakeBundle = Callable[..., Path]
 QUICK = Protocol(launches=2, rounds=3, queries=60, seconds=0.0)
@@ -24,10 +25,12 @@ class Scripted:
     log: list[tuple[str, str]]
     script: dict[str, Any]
 
-    def __init__(self, bundle: Path, threads: int, trust_code: bool) -> None:
-        self.name = bundle.name
+    def __init__(self, bundle: Path, threads: int, trust_code: bool, host: LocalHost) -> None:
+        self.name, self.host = bundle.name, host
         self.note("start")
         self.asked = 0
+        self.suspends = True
+        self.is_cut_off = False
         self.hello = {"about": {"threads": threads}, "load_ms": 5.0, "first_inference_ms": 2.0}
         self.hello = self.script.get(f"{self.name} hello", self.hello)
         if isinstance(self.hello, Exception):
@@ -47,6 +50,10 @@ class Scripted:
         if request["do"] == "memory":
             return {"rss_bytes": 1000 + self.asked}
         return {"samples_ms": [1.0] * request["queries"]}
+
+    def conditions(self) -> dict[str, Any]:
+        self.note("conditions")
+        return {"cpu_mhz": [1000.0 + self.asked]}
 
     def suspend(self) -> None:
         self.note("suspend")
@@ -71,7 +78,7 @@ A, B, C = Path("a"), Path("b"), Path("c")
 def test_rounds_are_interleaved_and_every_second_launch_is_turned_round(
     scripted: type[Scripted],
 ) -> None:
-    measure([A, B, C], Protocol(launches=3, rounds=2))
+    measure(here([A, B, C]), Protocol(launches=3, rounds=2))
     starts = [name for name, what in scripted.log if what == "start"]
     rounds = [name for name, what in scripted.log if what == "inference"]
     assert starts == ["a", "b", "c", "c", "b", "a", "a", "b", "c"]
@@ -79,20 +86,20 @@ def test_rounds_are_interleaved_and_every_second_launch_is_turned_round(
 
 
 def test_a_bundle_is_suspended_before_the_next_one_is_asked(scripted: type[Scripted]) -> None:
-    measure([A, B], Protocol(launches=1, rounds=2))
+    measure(here([A, B]), Protocol(launches=1, rounds=2))
     awake: set[str] = set()
     for name, what in scripted.log:
         awake = awake - {name} if what in ("suspend", "end") else awake | {name}
         assert len(awake) <= 1, scripted.log
     assert [what for name, what in scripted.log if name == "a"] == [
-        *("start", "suspend"),
-        *("inference", "preprocess", "end_to_end", "memory", "suspend") * 2,
+        *("start", "conditions", "suspend"),
+        *("inference", "preprocess", "end_to_end", "memory", "conditions", "suspend") * 2,
         "end",
     ]
 
 
 def test_every_query_is_kept_with_its_launch_and_round(scripted: type[Scripted]) -> None:
-    (found,) = measure([A], Protocol(threads=3, launches=2, rounds=4, queries=700))
+    (found,) = measure(here([A]), Protocol(threads=3, launches=2, rounds=4, queries=700))
     assert len(found.latency_ms) == 8 * 88 >= 700
     assert found.launch == [0] * 4 * 88 + [1] * 4 * 88
     assert found.round == [number for _ in range(2) for number in range(4) for _ in range(88)]
@@ -119,7 +126,7 @@ def test_a_bundle_that_fails_costs_its_own_row_alone(
     scripted: type[Scripted], script: dict[str, Any]
 ) -> None:
     scripted.script = script
-    first, failed, last = measure([A, B, C], QUICK)
+    first, failed, last = measure(here([A, B, C]), QUICK)
     assert failed.error
     assert first.error == last.error == ""
     assert len(first.latency_ms) == len(last.latency_ms) == 60
@@ -128,9 +135,61 @@ def test_a_bundle_that_fails_costs_its_own_row_alone(
     assert scripted.log.count(("a", "end")) == scripted.log.count(("a", "start")) == 2
 
 
+def test_what_a_host_cannot_run_is_skipped_and_not_failed(scripted: type[Scripted]) -> None:
+    scripted.script = {"a hello": SkippedError("no native runner", "cmake …")}
+    skipped, other = measure(here([A, B]), QUICK)
+    assert (skipped.skipped, skipped.error, skipped.fix) == (True, "no native runner", "cmake …")
+    assert not other.skipped and not other.error
+
+
+def test_one_whose_connection_broke_while_another_was_asked_is_started_again(
+    scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row that was asked is lost; the other goes on over a new connection."""
+    runners: list[Scripted] = []
+    begin = Scripted.__init__
+
+    def kept(self: Scripted, *arguments: Any) -> None:
+        begin(self, *arguments)
+        runners.append(self)
+
+    def breaks(self: Scripted, request: dict[str, Any]) -> dict[str, Any]:
+        if self.name == "a":
+            for each in runners:
+                each.is_cut_off = True
+            raise LostError("the connection broke", "look at the device")
+        return ask(self, request)
+
+    ask = Scripted.ask
+    monkeypatch.setattr(Scripted, "__init__", kept)
+    monkeypatch.setattr(Scripted, "ask", breaks)
+    lost, other = measure(here([A, B]), Protocol(launches=1, rounds=2, queries=8))
+    assert lost.error == "the connection broke"
+    assert other.error == "" and len(other.latency_ms) == 8
+    assert [name for name, what in scripted.log if what == "start"] == ["a", "b", "b"]
+
+
+def test_a_host_that_decodes_no_images_is_asked_for_no_such_phase(
+    scripted: type[Scripted],
+) -> None:
+    class Blind(LocalHost):
+        decodes = False
+
+    (found,) = measure([(A, Blind())], QUICK)
+    assert found.preprocess_ms == found.end_to_end_ms == []
+    assert "preprocess" not in {what for _, what in scripted.log}
+    assert len(found.latency_ms) == 60
+
+
+def test_the_hosts_environment_and_conditions_are_kept(scripted: type[Scripted]) -> None:
+    (found,) = measure(here([A]), Protocol(launches=1, rounds=2))
+    assert found.environment == HERE.environment()
+    assert [each["cpu_mhz"] for each in found.conditions] == [[1000.0], [1004.0], [1008.0]]
+
+
 def test_the_error_says_why_and_what_mends_it(scripted: type[Scripted]) -> None:
     scripted.script = {"a hello": TrustError("carries code", "add --trust-code"), "b 2": {}}
-    first, second = measure([A, B], QUICK)
+    first, second = measure(here([A, B]), QUICK)
     assert (first.error, first.fix) == ("carries code", "add --trust-code")
     assert second.error == "b answers without 'samples_ms'"
 
@@ -141,7 +200,7 @@ def test_progress_counts_to_its_total(scripted: type[Scripted]) -> None:
             seen.append((done, total))
 
     seen: list[tuple[int, int]] = []
-    measure([A], QUICK, Progress())
+    measure(here([A]), QUICK, Progress())
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (8, 8)
     assert {total for _, total in seen} == {8}
@@ -152,7 +211,7 @@ def test_a_process_that_dies_in_the_middle_costs_its_own_row_alone(
 ) -> None:
     """With real processes: one dies of a signal after its first round."""
     dies = fake_bundle(run="if self.queries > 60: print('oh', flush=True); os.kill(os.getpid(), 6)")
-    whole, died, again = measure([tiny_bundle, dies, tiny_bundle], QUICK, trust_code=True)
+    whole, died, again = measure(here([tiny_bundle, dies, tiny_bundle]), QUICK, trust_code=True)
     assert "ended with signal SIGABRT: oh" in died.error
     for found in (whole, again):
         assert found.error == ""
@@ -164,7 +223,7 @@ def test_a_process_that_dies_in_the_middle_costs_its_own_row_alone(
 
 
 def test_a_changed_runner_is_not_measured_without_trust_in_it(fake_bundle: FakeBundle) -> None:
-    (found,) = measure([fake_bundle()], QUICK)
+    (found,) = measure(here([fake_bundle()]), QUICK)
     assert "not of the installed kit" in found.error
     assert "--trust-code" in found.fix
     assert found.latency_ms == []
@@ -173,7 +232,7 @@ def test_a_changed_runner_is_not_measured_without_trust_in_it(fake_bundle: FakeB
 def test_a_bundle_that_is_gone_costs_its_own_row(tiny_bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "bundle")
     (tmp_path / "bundle" / "model.onnx").unlink()
-    (found,) = measure([tmp_path / "bundle"], QUICK)
+    (found,) = measure(here([tmp_path / "bundle"]), QUICK)
     assert "model.onnx is missing" in found.error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgecls.bench.protocol import Protocol, Samples
@@ -46,6 +48,16 @@ def test_it_carries_its_environment_and_protocol() -> None:
     assert Measurement.from_json(row.to_json()) == row
 
 
+def test_a_fixed_batch_counts_all_its_images() -> None:
+    one = with_latency(ROW, samples(), Protocol())
+    four = with_latency(ROW, replace(samples(), about={"batch": 4}), Protocol())
+    assert one.throughput_per_s is not None
+    assert (one.batch_size, four.batch_size) == (1, 4)
+    assert four.throughput_per_s == pytest.approx(4 * one.throughput_per_s)
+    loose = replace(samples(), about={"batch": "dynamic"})
+    assert with_latency(ROW, loose, Protocol()).batch_size == 1
+
+
 def test_a_row_that_fell_out_says_why_and_has_no_latency() -> None:
     fell = samples()
     fell.error, fell.fix = "ended with signal SIGSEGV", "export it again"
@@ -53,3 +65,22 @@ def test_a_row_that_fell_out_says_why_and_has_no_latency() -> None:
     assert (row.measured, row.reason, row.fix) == ("failed", fell.error, fell.fix)
     assert row.latency_p50_ms is row.num_queries is row.throughput_per_s is None
     assert row.top1 == 0.9
+
+
+def test_a_row_that_was_skipped_is_no_failure() -> None:
+    fell = Samples(error="no native runner", fix="cmake …", skipped=True)
+    assert with_latency(ROW, fell, Protocol()).measured == "skipped"
+
+
+def test_a_row_of_a_device_carries_that_devices_environment() -> None:
+    there = samples()
+    there.environment = {"cpu": "Cortex-A76", "cores": 4}
+    there.conditions = [{"throttled": False}, {"throttled": True, "temperatures_c": {"cpu": 81.0}}]
+    there.suspends = False
+    there.preprocess_ms = there.end_to_end_ms = []
+    row = with_latency(ROW, there, Protocol())
+    assert (row.environment["cpu"], row.environment["cores"]) == ("Cortex-A76", 4)
+    assert "python" not in row.environment
+    assert (row.environment["throttled"], row.environment["max_temperature_c"]) == ("yes", 81.0)
+    assert row.environment["suspended"].startswith("no")
+    assert row.preprocess_p50_ms is row.end_to_end_p50_ms is None

@@ -104,7 +104,7 @@ def test_bench_says_which_bundle_fell_out(edgecls, tiny_bundle, monkeypatch):
     from edgecls.bench.protocol import Samples
 
     crashed = Samples(error="tiny ended with signal SIGSEGV", fix="")
-    monkeypatch.setattr("edgecls.pipeline.single.measure", lambda *_: [crashed])
+    monkeypatch.setattr("edgecls.pipeline.benching.measure", lambda *_: [crashed])
     ended = edgecls("bench", tiny_bundle, *BENCH)
     assert ended.status == 1 and "ended with signal SIGSEGV" in ended.err
     assert "onnxruntime" in ended.out

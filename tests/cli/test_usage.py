@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,16 @@ WRONG = [
     ("export {checkpoint} --target onnxrutime", "did you mean 'onnxruntime'"),
     ("export {checkpoint} --target torch --precision int4", "'int4' is not one of"),
     ("export {checkpoint} --target torch --precision int8", "torch has no int8"),
+    ("export {checkpoint} --target torch --for toaster", "'toaster' is not one of"),
+    ("export {checkpoint} --target torch --batch 0", "neither a number from 1"),
+    ("export {checkpoint} --target torch --batch many", "nor dynamic"),
+    ("export {checkpoint} --target openvino-npu --batch dynamic", "takes a fixed number"),
+    ("export {checkpoint} --target tensorrt-dla --for rtx", "no DLA"),
+    ("quantize {checkpoint} --target onnxruntime --for toaster", "'toaster' is not one of"),
+    ("targets --for toaster", "'toaster' is not one of"),
+    ("run --for toaster", "'toaster' is not one of"),
+    ("run --set export.for=toaster", "export.for is 'toaster'"),
+    ("run --set export.fro=here", "did you mean 'for'"),
     ("export {checkpoint} --target torch --out {full}", "exists already"),
     ("export {checkpoint} --target torch --out {file}", "exists already"),
     ("export {checkpoint} --target torch --out {full} --force", "replaces nothing else"),
@@ -90,6 +101,14 @@ WRONG = [
     ("bench {bundle} --launches 0", "--launches"),
     ("bench {bundle} --seconds -1", "--seconds"),
     ("bench {bundle} --seconds nan", "--seconds"),
+    ("bench {bundle} --on pi", "names no device"),
+    ("bench {bundle} --on ssh://-oProxyCommand=x", "is no address of ssh"),
+    ("bench {bundle} --on adb://-s", "names no device of adb"),
+    ("bench {bundle} --setup", "on devices behind ssh"),
+    ("bench {bundle} --on adb://x --cpus 0-3", "is no mask of taskset"),
+    ("bench {bundle} --cpus f", "not on this machine"),
+    ("bench {bundle} --data no/such", "is not there"),
+    ("bench {bundle} --images 0", "--images"),
     ("bench {bundle} --out {file}", "exists already"),
     ("bench {bundle} --out {full} --force", "exists already"),
     ("bench {bundle} --out no/such/rows.jsonl", "there is no folder"),
@@ -244,3 +263,32 @@ def test_a_run_is_called_after_its_recipe_or_its_images(edgecls, monkeypatch, tm
         ("my-recipe", "runs/my-recipe"),
         ("given", "elsewhere"),
     ]
+
+
+def test_targets_for_a_jetson_tell_its_schemes_and_its_jetpacks(edgecls):
+    ended = edgecls("targets", "--for", "jetson-orin")
+    assert ended.status == 0 and not ended.err
+    assert "onnxruntime        s8s8-pc: Arm's dot product" in ended.out
+    assert "JetPack" in ended.out and "36.4.3" in ended.out and "12.6" in ended.out
+    assert "--system-site-packages" in ended.out and "numpy 2.2" in ended.out
+    assert "JetPack" not in edgecls("targets", "--for", "x86-avx2").out.split("int8 of")[1]
+
+
+def test_the_doctor_tells_the_parts_in_a_table_and_as_json(edgecls):
+    ended = edgecls("doctor", "--no-imports")
+    assert ended.status == 0 and not ended.err
+    assert ended.out.startswith("machine\n") and "\nbase\n" in ended.out
+    told = json.loads(edgecls("doctor", "--no-imports", "--json").out)
+    assert told["ok"] and {check["part"] for check in told["checks"]} > {"machine", "base"}
+
+
+def test_a_broken_base_ends_with_1(edgecls, monkeypatch):
+    from edgecls.doctor import Check, imports
+
+    broken = Check("imports", "torch", "broken", "libgone.so", "pip install torch")
+    monkeypatch.setattr(imports, "check", lambda found: iter([broken]))
+    ended = edgecls("doctor")
+    assert ended.status == 1 and "does not work" in ended.err
+    assert "✗ torch" in ended.out and "fix: pip install torch" in ended.out
+    ended = edgecls("doctor", "--json")
+    assert ended.status == 1 and json.loads(ended.out)["ok"] is False

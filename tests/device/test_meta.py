@@ -132,6 +132,8 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("/files/model.xml does not look", lambda d: d["files"].update({"model.xml": "0" * 63})),
     ("/versions/openvino is not string", lambda d: d["versions"].update(openvino=2026)),
     ("/scheme is not object or null", lambda d: d.update(scheme="u8s8")),
+    ("/preprocess/antialias is not boolean", lambda d: d["preprocess"].update(antialias=1)),
+    ("/preprocess/fill is not integer", lambda d: d["preprocess"].update(fill=True)),
     ("unknown resize 'squeeze'", lambda d: d["preprocess"].update(resize="squeeze")),
     ("unknown or missing fields", lambda d: d["preprocess"].update(more=1)),
     ("unknown or missing fields", lambda d: d["preprocess"].pop("size")),
@@ -202,6 +204,11 @@ def test_every_bundle_is_valid_under_the_schema(
     assert (found.target, found.precision, found.kit) == (target, precision, target)
     assert (found.scheme is not None) == (precision == "int8")
     assert found.model_files[0] in found.files
+
+
+def test_the_schema_names_every_field_of_preprocess() -> None:
+    described = meta.SCHEMA["properties"]["preprocess"]["properties"]
+    assert list(described) == list(Preprocess.__dataclass_fields__)
 
 
 def test_our_validator_knows_every_keyword_that_the_schema_uses() -> None:

@@ -64,6 +64,17 @@ def test_stretch_takes_the_whole_image(noise: Image.Image) -> None:
     assert np.array_equal(tensor, np.asarray(expected))
 
 
+def test_the_order_of_the_two_passes_is_ours_and_not_that_of_pillows_version() -> None:
+    # 311×475 to 128×96: Pillow 12 begins with the width, Pillow 13 with the height.
+    pixels = np.random.default_rng(0).integers(0, 256, (475, 311, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    tensor = make(size=(96, 128), interpolation="bicubic")(image)
+    wide = image.resize((128, 475), Image.Resampling.BICUBIC)
+    tall = image.resize((311, 96), Image.Resampling.BICUBIC)
+    assert np.array_equal(tensor, np.asarray(wide.resize((128, 96), Image.Resampling.BICUBIC)))
+    assert not np.array_equal(tensor, np.asarray(tall.resize((128, 96), Image.Resampling.BICUBIC)))
+
+
 def test_shortest_crops_the_centre() -> None:
     # Three equal squares side by side: the middle one is all that is left.
     image = Image.new("RGB", (48, 16), (255, 0, 0))

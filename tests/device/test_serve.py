@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def test_hello_tells_what_really_runs(server: Server) -> None:
     assert hello == {
         "ok": True,
         "about": {"runtime": "none"},
+        "pid": os.getpid(),
         "load_ms": 1.5,
         "first_inference_ms": server.first_inference_ms,
     }
@@ -136,7 +138,7 @@ def test_a_bad_request_is_answered(server: Server, line: bytes, error: str) -> N
 
 
 def test_an_unknown_request_is_told_the_valid_ones(server: Server) -> None:
-    known = "evaluate, hello, infer, memory, predict, quit, round, verify"
+    known = "conditions, evaluate, hello, infer, memory, predict, quit, round, verify"
     assert ask(server, do="dance")["fix"] == "valid: " + known
 
 

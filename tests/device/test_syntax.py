@@ -13,9 +13,13 @@ from edgecls import kits
 
 DEVICE = sorted((kits.PACKAGE / "device").glob("*.py"))
 EXPORT = sorted(kits.kits_folder().rglob("*.py"))
-SHIPPED = [*DEVICE, *EXPORT]
+# Its text is sent to a device's own Python.
+AGENT = kits.PACKAGE / "remote" / "agent.py"
+SHIPPED = [*DEVICE, *EXPORT, AGENT]
 # The host's reference, which never ships: it needs edgecls itself.
 HOST_ONLY = {"torch"}
+# ExecuTorch's Python runtime imports PyTorch itself, and takes its tensors.
+TAKES_TENSORS = {"executorch"}
 
 
 def ids(path: Path) -> str:
@@ -64,12 +68,18 @@ def test_device_imports_the_standard_library_numpy_pillow_and_itself(path: Path)
             assert name.partition(".")[0] in allowed, name
 
 
+def test_the_agent_imports_the_standard_library_alone() -> None:
+    assert imported(AGENT) <= sys.stdlib_module_names
+
+
 @pytest.mark.parametrize("path", EXPORT, ids=ids)
 def test_a_kit_imports_neither_edgecls_nor_torch(path: Path) -> None:
     roots = {name.partition(".")[0] for name in imported(path)}
     forbidden = {"edgecls", "torch", "torchvision", "by import_module"}
     if path.parent.name in HOST_ONLY:
         assert forbidden & roots == {"edgecls", "torch"}
+    elif path.parent.name in TAKES_TENSORS:
+        assert forbidden & roots == {"torch"}
     else:
         assert not forbidden & roots
 

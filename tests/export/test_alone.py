@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from edgecls import targets
+
 PackageBundle = Callable[[str, str], Path]
 Environment = Callable[..., Path]
 
@@ -47,25 +49,44 @@ def run(python: Path, *arguments: object) -> tuple[int, dict[str, Any], str]:
 
 FINDS = """
 import importlib.util, json, sys
-names = ("edgecls", "torch", "onnx", "onnxruntime", "openvino", "numpy", "PIL", "click", "pip")
+names = ("edgecls", "torch", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "litert_torch",
+         "numpy", "PIL", "click", "pip")
 print(json.dumps({name: importlib.util.find_spec(name) is not None for name in names}))
 """
 
 
-@pytest.mark.parametrize("target", ["onnxruntime", "openvino"])
+# What ExecuTorch's Python runtime needs is PyTorch, which is an environment of its own.
+@pytest.mark.parametrize(
+    ("target", "package", "borrowed"),
+    [
+        ("onnxruntime", "onnxruntime", ()),
+        ("openvino", "openvino", ()),
+        ("litert", "ai-edge-litert", ("flatbuffers", "ml_dtypes", "tqdm", "typing_extensions")),
+    ],
+)
 def test_a_bundle_needs_its_runtime_numpy_and_pillow(
-    package_bundle: PackageBundle, environment: Environment, target: str
+    package_bundle: PackageBundle,
+    environment: Environment,
+    target: str,
+    package: str,
+    borrowed: tuple[str, ...],
 ) -> None:
+    if targets.get(target).availability().convert.status != "ok":
+        pytest.skip(f"pip install 'edgecls[{target}]' brings its converter")
     bundle = package_bundle(target, "fp32")
-    python = environment("numpy", "pillow", target)
+    python = environment("numpy", "pillow", package, *borrowed)
     _, found, _ = run(python, "-c", FINDS)
-    assert {name for name, here in found.items() if here} == {"numpy", "PIL", target}
+    module = package.replace("-", "_")
+    assert {name for name, here in found.items() if here} == {"numpy", "PIL", module}
     status, answer, stderr = run(python, bundle / "infer.py", "--verify")
     assert (status, answer["ok"]) == (0, True), stderr
     status, answer, _ = run(python, bundle / "infer.py", bundle / "golden" / "000.png")
     assert (status, answer["ok"]) == (0, True)
-    required = (bundle / "requirements.txt").read_text().split()
-    assert {line.partition(">=")[0] for line in required} == {"numpy", "pillow", target}
+    required = {
+        line.partition(">=")[0] for line in (bundle / "requirements.txt").read_text().splitlines()
+    }
+    predecessor = {"tflite-runtime"} & required  # on a Python that the runtime is not made for
+    assert required - predecessor == {"numpy", "pillow", package}
 
 
 @pytest.mark.parametrize(

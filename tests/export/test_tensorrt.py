@@ -10,7 +10,9 @@ import ast
 import ctypes
 import enum
 import gc
+import importlib.util
 import io
+import json
 import shutil
 import sys
 import types
@@ -26,8 +28,8 @@ import pytest
 import torch
 from PIL import Image
 
-from edgecls import bundle, kits, targets
-from edgecls.core import DONE, Artifact, Dataset, Hardware, Images, Request
+from edgecls import bundle, hardware, kits, targets
+from edgecls.core import DONE, Artifact, Batch, Dataset, Hardware, Images, Request
 from edgecls.device import golden, meta
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import EdgeclsError
@@ -35,6 +37,9 @@ from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint, zoo
 
 HERE = Hardware("a host without a GPU", "x86_64")
+needs_rtx = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt-rtx is not installed"
+)
 ENGINE = b"engine of "
 NO_DEVICE = 100
 
@@ -95,12 +100,61 @@ class Driver:
     cuMemcpyDtoHAsync_v2 = cuMemcpyHtoDAsync_v2
 
 
+class Network:
+    """What the parser fills."""
+
+    def __init__(self, flags: int) -> None:
+        self.flags, self.data, self.adjusted = flags, b"", False
+
+    def get_input(self, index: int) -> Any:
+        dims = onnx.load_from_string(self.data).graph.input[index].type.tensor_type.shape.dim
+        shape = [dim.dim_value or -1 for dim in dims]
+        return types.SimpleNamespace(name="image", shape=shape)
+
+    @property
+    def num_layers(self) -> int:
+        return len(onnx.load_from_string(self.data).graph.node)
+
+    def get_layer(self, index: int) -> Any:
+        return onnx.load_from_string(self.data).graph.node[index]
+
+
+class Profile:
+    def __init__(self) -> None:
+        self.shapes: tuple[Any, ...] = ()
+
+    def set_shape(self, name: str, least: Any, best: Any, most: Any) -> None:
+        assert name == "image"
+        self.shapes = (least, best, most)
+
+
+class Config(types.SimpleNamespace):
+    """Of a builder. able: operators that the DLA has."""
+
+    able = ("Conv", "Relu")
+
+    def clear_flag(self, flag: Any) -> None:
+        self.cleared.append(flag)
+
+    def set_flag(self, flag: Any) -> None:
+        self.flags.append(flag)
+
+    def add_optimization_profile(self, profile: Profile) -> int:
+        self.profile = profile
+        return 0
+
+    def can_run_on_DLA(self, layer: Any) -> bool:
+        return layer.op_type in self.able
+
+
 class Runtime(types.ModuleType):
     """The module ``tensorrt`` or ``tensorrt_rtx``; an engine is the graph with a version."""
 
     TensorIOMode = enum.Enum("TensorIOMode", "INPUT OUTPUT")
     DataType = enum.Enum("DataType", "UINT8 FLOAT")
-    BuilderFlag = enum.Enum("BuilderFlag", "TF32")
+    BuilderFlag = enum.Enum("BuilderFlag", "TF32 GPU_FALLBACK")
+    DeviceType = enum.Enum("DeviceType", "GPU DLA")
+    OnnxParserFlag = enum.Enum("OnnxParserFlag", "ADJUST_FOR_DLA")
     NetworkDefinitionCreationFlag = enum.IntEnum("Flag", {"STRONGLY_TYPED": 1})
 
     class Logger:
@@ -114,52 +168,71 @@ class Runtime(types.ModuleType):
         self.__version__ = version
         self.builds = 0
         self.refuses = self.fails = self.stops = False
+        self.dla_cores = 0
+        self.configs: list[Any] = []
+        self.networks: list[Network] = []
+        self.loaded: list[bytes] = []
         self.timings: list[bytes] = []
         self.Runtime = lambda logger: types.SimpleNamespace(deserialize_cuda_engine=self.load)
         self.Builder = lambda logger: types.SimpleNamespace(
-            create_network=lambda flags: {"flags": flags},
+            create_network=self.network,
             create_builder_config=self.config,
+            create_optimization_profile=Profile,
             build_serialized_network=self.build,
+            num_DLA_cores=self.dla_cores,
         )
         self.OnnxParser = lambda network, logger: types.SimpleNamespace(
-            parse=lambda data: not self.refuses and bool(network.update(data=data) or True),
+            parse=lambda data: not self.refuses and bool(setattr(network, "data", data) or True),
+            set_flag=lambda flag: setattr(network, "adjusted", True),
             num_errors=1,
             get_error=lambda index: types.SimpleNamespace(desc=lambda: "no such operator"),
         )
+
+    def network(self, flags: int) -> Network:
+        self.networks.append(Network(flags))
+        return self.networks[-1]
 
     @property
     def mark(self) -> bytes:
         return ENGINE + self.__version__.encode() + b"\n"
 
     def config(self) -> Any:
-        cleared: list[Any] = []
-        return types.SimpleNamespace(
-            cleared=cleared,
-            clear_flag=cleared.append,
+        made = Config(
+            cleared=[],
+            flags=[],
+            profile=None,
             create_timing_cache=lambda data: data,
             set_timing_cache=self.set_timings,
             get_timing_cache=lambda: types.SimpleNamespace(serialize=lambda: b"timings"),
         )
+        self.configs.append(made)
+        return made
 
     def set_timings(self, data: bytes, ignore_mismatch: bool) -> bool:
         self.timings.append(data)
         return data in (b"", b"timings") and not ignore_mismatch
 
-    def build(self, network: dict[str, Any], config: Any) -> bytes | None:
-        assert network["flags"] == 1 << 1
+    def build(self, network: Network, config: Any) -> bytes | None:
+        assert network.flags == (1 << 1 if self.NetworkDefinitionCreationFlag else 0)
         assert config.cleared == [self.BuilderFlag.TF32]
         self.builds += 1
-        return None if self.fails else self.mark + network["data"]
+        shapes = config.profile.shapes if config.profile else ()
+        return None if self.fails else self.mark + repr(shapes).encode() + b"\n" + network.data
 
     def load(self, data: bytes) -> Any:
-        return Engine(self, data[len(self.mark) :]) if data.startswith(self.mark) else None
+        self.loaded.append(data)
+        if not data.startswith(self.mark):
+            return None
+        shapes, _, graph = data[len(self.mark) :].partition(b"\n")
+        return Engine(self, graph, ast.literal_eval(shapes.decode()))
 
 
 class Engine:
     num_io_tensors = 2
 
-    def __init__(self, runtime: Runtime, graph: bytes) -> None:
-        self.runtime = runtime
+    def __init__(self, runtime: Runtime, graph: bytes, shapes: tuple[Any, ...]) -> None:
+        self.runtime, self.shapes = runtime, shapes
+        self.batches: list[int] = []
         options = onnxruntime.SessionOptions()
         # Its optimizations compute the bias scales of fp16 Q/DQ in fp16.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -181,18 +254,30 @@ class Engine:
         return self.runtime.DataType[kinds[self.tensors[name].type]]
 
     def get_tensor_shape(self, name: str) -> list[int]:
-        return list(self.tensors[name].shape)
+        return [dim if isinstance(dim, int) else -1 for dim in self.tensors[name].shape]
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> tuple[Any, ...]:
+        assert (name, profile) == ("image", 0)
+        return self.shapes
 
     def create_execution_context(self) -> Any:
         if self.runtime.stops:
             return None
         return types.SimpleNamespace(
-            set_tensor_address=self.addresses.__setitem__, execute_async_v3=self.execute
+            set_tensor_address=self.addresses.__setitem__,
+            set_input_shape=self.resize,
+            execute_async_v3=self.execute,
         )
+
+    def resize(self, name: str, shape: tuple[int, ...]) -> bool:
+        """A real context refuses what lies outside of its profile."""
+        self.batches.append(shape[0])
+        return name == "image" and self.shapes[0][0] <= shape[0] <= self.shapes[2][0]
 
     def execute(self, stream: int) -> bool:
         assert stream == 7
-        shape = self.tensors["image"].shape
+        shape = self.get_tensor_shape("image")
+        shape[0] = self.batches[-1] if self.batches else shape[0]
         pixels = ctypes.string_at(self.addresses["image"], int(np.prod(shape)))
         feed = {"image": np.frombuffer(pixels, np.uint8).reshape(shape)}
         logits = self.session.run(None, feed)[0].tobytes()
@@ -233,18 +318,19 @@ def made(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(model, "tensorrt", "int8", tmp_path_factory.mktemp("bundles"), batch=2)
 
 
-def make(model: Any, name: str, precision: str, folder: Path, batch: int = 1) -> Path:
+def make(model: Any, name: str, precision: str, folder: Path, batch: Batch = 1) -> Path:
     loaded, source = model
     (folder / "artifact").mkdir()
     (folder / "bundle").mkdir()
-    target = targets.get("tensorrt")
+    target = targets.get("tensorrt" if name == "tensorrt-rtx" else name)
     scheme = target.scheme(HERE) if precision == "int8" else None
-    request = Request(precision, HERE, scheme, loaded.calibration(), batch)  # type: ignore[arg-type]
+    machine = HERE if target.hardware is None else hardware.profile(target.hardware)
+    request = Request(precision, machine, scheme, loaded.calibration(), batch)  # type: ignore[arg-type]
     artifact = target.convert(source, request, folder / "artifact")
     if name == "tensorrt-rtx":  # an engine of the stand-in
         target = targets.get(name)
         graph = (folder / "artifact" / "model.onnx").read_bytes()
-        (folder / "artifact" / "model.engine").write_bytes(Runtime("1.7.1").mark + graph)
+        (folder / "artifact" / "model.engine").write_bytes(Runtime("1.7.1").mark + b"()\n" + graph)
         details = {"tensorrt_rtx": "1.7.1", "compute_capabilities": ["8.6", "12.0"]}
         files = ("model.engine",)
         artifact = Artifact(name, "fp16", folder / "artifact", files, DONE, details=details)
@@ -256,12 +342,12 @@ def make(model: Any, name: str, precision: str, folder: Path, batch: int = 1) ->
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Load a bundle's kit as ``infer.py`` does, and make its Runner."""
-    names = ("harness", "cuda_session", "engine")
+    names = ("harness", "cuda_session", "engine", "engine_build")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
-    def runner(folder: Path, driver: Driver | None, **modules: Any) -> Any:
+    def runner(folder: Path, driver: Driver | None, prepare: bool = False, **modules: Any) -> Any:
         def library(name: str) -> Driver:
             if driver is None:
                 raise OSError(f"{name}: cannot open shared object file")
@@ -277,7 +363,10 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
         spec.loader.exec_module(kit)
         with monkeypatch.context() as patch:
             patch.setattr(ctypes, "CDLL", library)
-            return kit.Runner(str(folder), meta.read(str(folder)), 0)
+            described = meta.read(str(folder))
+            if prepare:
+                return kit.prepare(str(folder), described)
+            return kit.Runner(str(folder), described, 0)
 
     yield runner
     forget(names)
@@ -347,8 +436,167 @@ def test_a_damaged_cache_is_made_again(made: Path, start: Any, tmp_path: Path) -
     start(made, Driver(), tensorrt=trt)
     assert trt.builds == 2
     assert trt.timings == [b"", b"half a fi", b""]
+    assert not any(b"half a fi" in data for data in trt.loaded)
     start(made, Driver(), tensorrt=trt)
     assert trt.builds == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("tensorrt", "10.13.3", "its tensorrt is 10.13.3, here it is 10.3.0"),
+        ("compute_capability", "11.0", "its compute capability is 11.0, here it is 8.7"),
+        ("gpu", "Thor", r"its gpu is Thor, here it is Orin \(nvgpu\)"),
+        ("bundle", "0" * 64, "its bundle is 0000"),
+        ("variant", "dla 1", "its variant is dla 1"),
+    ],
+)
+def test_an_engine_with_another_stamp_is_not_loaded(
+    made: Path, start: Any, tmp_path: Path, name: str, value: str, message: str
+) -> None:
+    trt = Runtime("10.3.0")
+    first = start(made, Driver(), tensorrt=trt)
+    path = Path(first.about()["engine"])
+    line, _, engine = path.read_bytes().partition(b"\n")
+    stamp = json.loads(line[len(b"edgecls engine ") :])
+    changed = json.dumps({**stamp, name: value}).encode()
+    path.write_bytes(b"edgecls engine " + changed + b"\n" + engine)
+    seen = len(trt.loaded)
+    with raises(message) as caught:
+        start(made, Driver(), tensorrt=trt)
+    assert "infer.py --prepare" in caught.value.fix
+    assert len(trt.loaded) == seen  # TensorRT was given nothing of it
+    assert start(made, Driver(), prepare=True, tensorrt=trt)["build_seconds"] is not None
+    assert start(made, Driver(), tensorrt=trt).build_seconds is None
+
+
+def test_a_device_is_prepared_once(made: Path, start: Any) -> None:
+    trt = Runtime("10.3.0")
+    told = start(made, Driver(), prepare=True, tensorrt=trt)
+    assert told["gpu"] == "Orin (nvgpu)" and Path(told["engine"]).is_file()
+    assert start(made, Driver(), prepare=True, tensorrt=trt)["build_seconds"] is None
+    assert start(made, Driver(), tensorrt=trt).build_seconds is None
+    assert trt.builds == 1
+
+
+def test_a_later_tensorrt_without_the_flag_builds_too(made: Path, start: Any) -> None:
+    trt = Runtime("12.0.0")
+    trt.NetworkDefinitionCreationFlag = ()  # type: ignore[assignment]
+    start(made, Driver(), tensorrt=trt)
+    assert trt.networks[0].flags == 0
+
+
+@pytest.fixture(scope="module")
+def dynamic(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(model, "tensorrt", "fp16", tmp_path_factory.mktemp("dynamic"), batch="dynamic")
+
+
+def test_a_dynamic_batch_has_a_profile_and_is_run_as_it_comes(dynamic: Path, start: Any) -> None:
+    runner = start(dynamic, Driver(), tensorrt=Runtime("10.3.0"))
+    assert golden.verify(str(dynamic), meta.read(str(dynamic)), runner)["ok"]
+    engine = runner.session._engine
+    assert [shape[0] for shape in engine.shapes] == [1, 8, 32]
+    engine.batches.clear()
+    pixels = np.random.default_rng(2).integers(0, 256, (37, 24, 24, 1), dtype=np.uint8)
+    logits = runner.run(pixels)
+    assert (logits.shape, engine.batches, runner.batch) == ((37, 3), [32, 5], "dynamic")
+    np.testing.assert_allclose(logits[36:], runner.run(pixels[36:]), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def on_dla(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(model, "tensorrt-dla", "fp16", tmp_path_factory.mktemp("dla"))
+
+
+def test_a_dla_takes_the_layers_that_it_has(
+    on_dla: Path, start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = Runtime("10.3.0")
+    trt.dla_cores = 2
+    runner = start(on_dla, Driver(), tensorrt=trt)
+    assert golden.verify(str(on_dla), meta.read(str(on_dla)), runner)["ok"]
+    config = trt.configs[0]
+    assert (config.DLA_core, config.default_device_type) == (0, trt.DeviceType.DLA)
+    assert config.flags == [trt.BuilderFlag.GPU_FALLBACK] and trt.networks[0].adjusted
+    able = sum(layer.op_type in Config.able for layer in map(trt.networks[0].get_layer, range(8)))
+    assert able and f"dla: {runner.stamp['layers_on_dla']} of " in runner.about()["provider"]
+    monkeypatch.setenv("EDGECLS_DLA_CORE", "1")
+    other = start(on_dla, Driver(), tensorrt=trt)
+    assert trt.configs[1].DLA_core == 1
+    assert other.about()["engine"] != runner.about()["engine"]
+    # A kept engine says it too.
+    assert start(on_dla, Driver(), tensorrt=trt).about()["provider"] == other.about()["provider"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "able", "asked", "message"),
+    [
+        (0, Config.able, "", "finds no DLA here: it is in TensorRT 10.0 to 10.7, and 11.4.1"),
+        (2, (), "", "no layer of this net runs on the DLA"),
+        (2, Config.able, "2", "there is no DLA core 2: this device has 2"),
+        (2, Config.able, "first", "EDGECLS_DLA_CORE is 'first'"),
+    ],
+)
+def test_a_dla_that_is_not_there_is_told(
+    on_dla: Path,
+    start: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    able: tuple[str, ...],
+    asked: str,
+    message: str,
+) -> None:
+    trt = Runtime("10.13.3")
+    trt.dla_cores = cores
+    monkeypatch.setattr(Config, "able", able)
+    monkeypatch.setenv("EDGECLS_DLA_CORE", asked)
+    with raises(message) as caught:
+        start(on_dla, Driver((11, 0)), tensorrt=trt)
+    assert caught.value.fix and trt.builds == 0
+
+
+# RTX has no timing cache, and says so; TensorRT has.
+@pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
+@needs_rtx
+def test_the_kits_build_is_what_the_real_parser_and_builder_take(dynamic: Path) -> None:
+    """With TensorRT-RTX in the place of TensorRT, which has nearly its calls and needs no GPU."""
+    import tensorrt_rtx as rtx
+
+    class Builder:
+        """Of RTX, told for which GPU: there is none here to ask."""
+
+        def __init__(self, logger: Any) -> None:
+            self.real = rtx.Builder(logger)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def create_builder_config(self) -> Any:
+            config = self.real.create_builder_config()
+            config.num_compute_capabilities = 1
+            assert config.set_compute_capability(rtx.ComputeCapability.SM86, 0)
+            return config
+
+    class Log(rtx.ILogger):  # type: ignore[misc]
+        def log(self, severity: Any, message: str) -> None:
+            return None
+
+    module = types.SimpleNamespace(**{**vars(rtx), "Builder": Builder})
+    spec = spec_from_file_location("engine_build", dynamic / "engine_build.py")
+    assert spec is not None and spec.loader is not None
+    build = module_from_spec(spec)
+    sys.path.insert(0, str(dynamic))
+    try:
+        spec.loader.exec_module(build)
+        profile = meta.read(str(dynamic)).details["profile"]
+        graph = str(dynamic / "model.onnx")
+        built, timings, told = build.engine(module, Log(), graph, b"", profile)
+        assert (len(built) > 10_000, len(timings) > 0, told) == (True, True, {})
+        with raises("finds no DLA here"):
+            build.engine(module, Log(), graph, timings, None, 0)
+    finally:
+        sys.path.remove(str(dynamic))
+        forget(("harness",))
 
 
 def test_without_a_place_for_the_cache_it_still_runs(

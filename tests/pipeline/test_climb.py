@@ -145,7 +145,7 @@ def test_a_target_that_does_not_run_here_is_judged_by_its_graph(ascent, monkeypa
     given, _ = ascent(1.0, [])
     from edgecls.pipeline import quantizing
 
-    monkeypatch.setattr(quantizing, "runs_here", lambda target: False)
+    monkeypatch.setattr(quantizing, "runs_here", lambda target, purpose: False)
     found, _ = climb(given)
     assert "ONNX Runtime" in found.judged and found.reference == "the canonical graph in fp32"
     assert found.met and Path(given.bundles[0].out / "meta.json").is_file()

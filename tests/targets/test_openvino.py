@@ -145,3 +145,38 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(hardware, "package_version", lambda name: "")
     for step in vars(TARGET.availability()).values():
         assert step.status == "skipped" and step.reason and "pip install" in step.fix
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "symmetric"),
+    [
+        (HERE, "u8s8-pc", False),
+        (Hardware("an old laptop", "x86_64", ("avx2",)), "u8s8-pc-rr", False),
+        (Hardware("a board", "aarch64", ("neon", "dotprod")), "s8s8-pc", True),
+    ],
+)
+def test_the_scheme_is_the_machines(machine, name, symmetric):
+    """On AVX2 the plugin's products overflow as ONNX Runtime's do: it was seen under emulation."""
+    scheme = TARGET.scheme(machine)
+    assert (scheme.name, scheme.symmetric_activations) == (name, symmetric) and scheme.reason
+
+
+def test_weights_have_7_bits_where_8_overflow(source, tiny_data, tmp_path):
+    old = Hardware("an old laptop", "x86_64", ("avx2",))
+    images = np.asarray(tiny_data["calibration"][0])[:8]
+    largest = {}
+    for machine in (HERE, old):
+        (tmp_path / machine.name).mkdir()
+        request = Request("int8", machine, TARGET.scheme(machine), images)
+        TARGET.convert(source, request, tmp_path / machine.name)
+        largest[machine.name] = _largest_weight(tmp_path / machine.name / "model.xml")
+    assert largest["a server"] > 64 >= largest["an old laptop"]
+
+
+def _largest_weight(path) -> int:
+    import openvino
+
+    model = openvino.Core().read_model(path)
+    constants = [op for op in model.get_ops() if op.get_type_name() == "Constant"]
+    found = [np.abs(op.data.astype(int)).max() for op in constants if op.data.dtype == np.int8]
+    return int(max(found))

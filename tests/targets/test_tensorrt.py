@@ -12,10 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecls import nvidia
+from edgecls import hardware, nvidia, targets
 from edgecls.core import Dataset, Hardware, Images, Request, Source
 from edgecls.device.preprocess import Preprocess
-from edgecls.errors import ConversionError
+from edgecls.errors import ConversionError, UsageError
 from edgecls.graph import CheckpointSource, run
 from edgecls.models import checkpoint, zoo
 from edgecls.quantize import fp16, strongly_typed
@@ -225,3 +225,25 @@ def test_a_gpu_is_known_by_its_device_node(tmp_path: Path, monkeypatch: pytest.M
     assert not nvidia.has_gpu()
     node.touch()
     assert nvidia.has_gpu()
+
+
+def test_a_dla_takes_a_fixed_batch_in_fp16_on_an_orin_alone(source: Source, tmp_path: Path) -> None:
+    dla = targets.get("tensorrt-dla")
+    assert (dla.precisions, dla.dynamic_batch, dla.kit) == (("fp16",), False, "tensorrt")
+    orin = hardware.PROFILES["jetson-orin"]
+    artifact = dla.convert(source, Request("fp16", orin, batch=2), tmp_path)
+    assert artifact.details["dla_core"] == 0 and artifact.compiled.status == "skipped"
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_value == 2
+    for machine in (HERE, hardware.PROFILES["jetson-thor"]):
+        with pytest.raises(UsageError, match="has no DLA") as caught:
+            dla.convert(source, Request("fp16", machine), tmp_path)
+        assert "--target tensorrt" in caught.value.fix
+    assert dla.availability().run.status == "skipped"
+
+
+def test_a_dynamic_batch_stays_open_and_has_a_profile(source: Source, tmp_path: Path) -> None:
+    artifact = TARGET.convert(source, Request("fp16", HERE, batch="dynamic"), tmp_path)
+    dim = onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape.dim[0]
+    assert dim.dim_param == "batch" and artifact.details["profile"] == nvidia.PROFILE
+    assert run(tmp_path / "model.onnx", images(3)).shape == (3, 4)

@@ -11,10 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecls import nvidia
-from edgecls.core import Hardware, Images, Logits, Request
+from edgecls.core import Batch, Hardware, Images, Logits, Request
 from edgecls.device.preprocess import Preprocess
-from edgecls.errors import ConversionError, MissingDependency
+from edgecls.errors import ConversionError, MissingDependency, UsageError
 from edgecls.graph import run
+from edgecls.hardware import PROFILES
 from edgecls.targets.tensorrt_rtx import TARGET
 
 HERE = Hardware("a host without a GPU", "x86_64")
@@ -83,10 +84,10 @@ def block() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
-def request(precision: str) -> Request:
+def request(precision: str, machine: Hardware = HERE, batch: Batch = 1) -> Request:
     calibration = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
-    scheme = TARGET.scheme(HERE) if precision == "int8" else None
-    return Request(precision, HERE, scheme, calibration)  # type: ignore[arg-type]
+    scheme = TARGET.scheme(machine) if precision == "int8" else None
+    return Request(precision, machine, scheme, calibration, batch)  # type: ignore[arg-type]
 
 
 @needs_rtx
@@ -135,3 +136,24 @@ def test_without_a_gpu_it_converts_and_compiles_but_does_not_run(
     state = TARGET.availability()
     assert (state.convert.status, state.compile.status, state.run.status) == ("ok", "ok", "skipped")
     assert "infer.py --verify" in state.run.fix
+
+
+@needs_rtx
+def test_a_dynamic_batch_has_a_profile(tmp_path: Path) -> None:
+    artifact = TARGET.convert(Block(tmp_path), request("fp16", batch="dynamic"), tmp_path)
+    assert artifact.details["profile"] == {"min": 1, "opt": 8, "max": 32}
+    assert (tmp_path / "model.engine").stat().st_size > 10_000
+
+
+@needs_rtx
+def test_a_gpu_that_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not for compute capability 8\.7") as caught:
+        TARGET.convert(Block(tmp_path), request("fp16", PROFILES["jetson-orin"]), tmp_path)
+    assert "--target tensorrt" in caught.value.fix
+
+
+@needs_rtx
+def test_only_the_gpus_that_are_asked_for_are_compiled_for(tmp_path: Path) -> None:
+    one = Hardware("a laptop", "x86_64", compute_capabilities=("8.9", "8.7"))
+    artifact = TARGET.convert(Block(tmp_path), request("fp16", one), tmp_path)
+    assert artifact.details["compute_capabilities"] == ["8.9"]

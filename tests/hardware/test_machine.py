@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from edgecls import hardware
+from edgecls.core import Hardware
+from edgecls.hardware import machine as machines
 
 X86 = """processor\t: 0
 model name\t: Intel(R) Xeon(R) Platinum 8488C
@@ -22,11 +24,11 @@ PI = "processor\t: 0\nFeatures\t: fp asimd crc32\n\nHardware\t: BCM2835\nModel\t
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], hardware.Hardware]]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Hardware]]:
     """The machine of a /proc/cpuinfo."""
 
-    def read(cpuinfo: str) -> hardware.Hardware:
-        monkeypatch.setattr(hardware, "_read", lambda path: cpuinfo if "cpuinfo" in path else "")
+    def read(cpuinfo: str) -> Hardware:
+        monkeypatch.setattr(machines, "_read", lambda path: cpuinfo if "cpuinfo" in path else "")
         hardware.here.cache_clear()
         return hardware.here()
 
@@ -48,7 +50,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], hardwar
     ],
 )
 def test_a_machine_is_named_with_the_features_that_matter(
-    machine: Callable[[str], hardware.Hardware],
+    machine: Callable[[str], Hardware],
     cpuinfo: str,
     name: str,
     features: tuple[str, ...],
@@ -60,7 +62,7 @@ def test_a_machine_is_named_with_the_features_that_matter(
 
 
 def test_a_machine_without_proc_has_a_name_all_the_same(
-    machine: Callable[[str], hardware.Hardware],
+    machine: Callable[[str], Hardware],
 ) -> None:
     assert machine("").name
     assert machine("").features == ()
@@ -81,7 +83,7 @@ def test_the_environment_of_a_figure_is_json() -> None:
 def test_the_clock_policy_stands_there_where_the_kernel_tells_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hardware, "_read", lambda path: "powersave\n" if "governor" in path else "")
+    monkeypatch.setattr(machines, "_read", lambda path: "powersave\n" if "governor" in path else "")
     assert hardware.environment()["governor"] == "powersave"
-    monkeypatch.setattr(hardware, "_read", lambda path: "")
+    monkeypatch.setattr(machines, "_read", lambda path: "")
     assert "governor" not in hardware.environment()

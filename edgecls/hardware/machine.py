@@ -6,7 +6,6 @@ import os
 import platform
 import re
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edgecls.core import Hardware
@@ -24,46 +23,39 @@ FEATURES = {
     "dotprod": ("asimddp",),
     "i8mm": ("i8mm",),
 }
+# Any of them adds four products of 8 bits in 32 bits.
+VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 @lru_cache(maxsize=1)
 def here() -> Hardware:
     """This machine."""
-    cpuinfo = _read("/proc/cpuinfo")
+    machine = platform.machine()
+    return parsed(_read("/proc/cpuinfo"), machine, usable_cores(), platform.processor() or machine)
+
+
+def parsed(cpuinfo: str, machine: str, cores: int, otherwise: str) -> Hardware:
+    """A machine, by its kernel's words. otherwise: its name where /proc/cpuinfo has none."""
     flags = set(" ".join(re.findall(r"^(?:flags|Features)\s*:\s*(.*)$", cpuinfo, re.M)[:1]).split())
     model = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.*)$", cpuinfo, re.M)
     return Hardware(
-        name=model.group(1).strip() if model else platform.processor() or platform.machine(),
-        machine=platform.machine(),
+        name=model.group(1).strip() if model else otherwise,
+        machine=machine,
         features=tuple(
             name for name, spellings in FEATURES.items() if flags.intersection(spellings)
         ),
-        cores=usable_cores(),
+        cores=cores,
     )
 
 
 def saturates(machine: Hardware) -> bool:
     """Whether 8-bit weights overflow: x86 without VNNI adds two products in 16 bits."""
-    arm = machine.machine in ("aarch64", "arm64")
-    return not arm and not {"avx512_vnni", "avx_vnni", "amx_int8"} & set(machine.features)
+    return not machine.is_arm and not VNNI & set(machine.features)
 
 
 def usable_cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def package_version(name: str) -> str:
-    """An installed package's version, or the empty string."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def versions(packages: tuple[str, ...]) -> dict[str, str]:
-    """Versions of those `packages` that are installed."""
-    return {name: found for name in packages if (found := package_version(name))}
 
 
 def environment() -> dict[str, object]:

@@ -1,0 +1,141 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "error.h"
+
+namespace edgecls {
+
+const char* const kUsage =
+    "usage: edgecls-infer BUNDLE (--verify | --eval DIR | --bench | --serve | --prepare | "
+    "IMAGE...)\n"
+    "                     [--threads N] [--seconds S] [--queries N]\n";
+const char* const kHelp =
+    "\nRun, verify and measure the image classifier in the folder BUNDLE.\n\n"
+    "  --verify      prove files, tensors and logits\n"
+    "  --eval DIR    accuracy on a folder with one folder a class\n"
+    "  --bench       measure the latency\n"
+    "  --serve       answer JSON requests on stdin\n"
+    "  --prepare     build ahead what this device needs\n"
+    "  IMAGE         images to classify\n"
+    "  --threads N   CPU threads (0: the runtime's own)\n"
+    "  --seconds S   shortest time of --bench (2.0)\n"
+    "  --queries N   fewest queries of --bench (662)\n\n"
+    "The last line on stdout is one JSON object; the exit status is 0 if it holds.\n";
+
+namespace {
+
+using Command = Arguments::Command;
+
+class Words {
+ public:
+  explicit Words(const std::vector<std::string>& words) : words_(words) {}
+
+  bool left() const { return at_ < words_.size(); }
+
+  // The next word's name and, of --name=value, its value.
+  std::string take() {
+    std::string word = words_[at_++];
+    const std::size_t equals = word.rfind("--", 0) == 0 ? word.find('=') : word.npos;
+    has_value_ = equals != word.npos;
+    if (has_value_) {
+      value_ = word.substr(equals + 1);
+      word.resize(equals);
+    }
+    return word;
+  }
+
+  bool has_value() const { return has_value_; }
+
+  std::string value(const std::string& option) {
+    if (has_value_) return value_;
+    if (!left()) throw Error("argument " + option + ": expected one argument");
+    return words_[at_++];
+  }
+
+  double number(const std::string& option, double least, bool whole) {
+    const std::string text = value(option);
+    char* end = nullptr;
+    const double result = std::strtod(text.c_str(), &end);
+    const bool fits = std::isfinite(result) && result >= least && (!whole || result < 1e9);
+    if (text.empty() || *end != '\0' || !fits || (whole && result != std::floor(result))) {
+      throw Error("--threads and --seconds are at least 0, --queries at least 1: " + option + " " +
+                  text);
+    }
+    return result;
+  }
+
+ private:
+  const std::vector<std::string>& words_;
+  std::size_t at_ = 0;
+  std::string value_;
+  bool has_value_ = false;
+};
+
+// Whether it was a command. Throws Error for a second one.
+bool take_command(const std::string& word, Arguments& arguments, bool& chosen) {
+  const std::pair<const char*, Command> commands[] = {{"--verify", Command::verify},
+                                                      {"--eval", Command::evaluate},
+                                                      {"--bench", Command::bench},
+                                                      {"--serve", Command::serve},
+                                                      {"--prepare", Command::prepare}};
+  for (const auto& [name, command] : commands) {
+    if (word != name) continue;
+    if (chosen && command != arguments.command) {
+      throw Error("argument " + word +
+                  ": not allowed with another of --verify, --eval, --bench, "
+                  "--serve and --prepare");
+    }
+    arguments.command = command;
+    return chosen = true;
+  }
+  return false;
+}
+
+void check(const Arguments& arguments, bool chosen) {
+  if (arguments.bundle.empty()) throw Error("give the folder of a bundle");
+  if (!chosen && arguments.images.empty()) {
+    throw Error("nothing to do: give an image, --verify, --eval DIR or --bench");
+  }
+  if (chosen && !arguments.images.empty()) {
+    throw Error("give either images or one of --verify, --eval, --bench, --serve, --prepare");
+  }
+}
+
+}  // namespace
+
+Arguments parse_arguments(const std::vector<std::string>& all) {
+  Arguments arguments;
+  Words words(all);
+  bool chosen = false, options = true;
+  while (words.left()) {
+    const std::string word = words.take();
+    if (options && word == "--") {
+      options = false;
+    } else if (options && (word == "--help" || word == "-h")) {
+      arguments.command = Command::help;
+      return arguments;
+    } else if (options && take_command(word, arguments, chosen)) {
+      if (word == "--eval") arguments.directory = words.value(word);
+      else if (words.has_value()) throw Error("argument " + word + ": takes no value");
+    } else if (options && word == "--threads") {
+      arguments.threads = static_cast<int>(words.number(word, 0, true));
+    } else if (options && word == "--seconds") {
+      arguments.seconds = words.number(word, 0, false);
+    } else if (options && word == "--queries") {
+      arguments.queries = static_cast<long>(words.number(word, 1, true));
+    } else if (options && word.size() > 1 && word[0] == '-') {
+      throw Error("unrecognized arguments: " + word);
+    } else if (arguments.bundle.empty()) {
+      arguments.bundle = word;
+    } else {
+      arguments.images.push_back(word);
+    }
+  }
+  check(arguments, chosen);
+  return arguments;
+}
+
+}  // namespace edgecls

@@ -1,0 +1,132 @@
+// OpenVINO on the device that the bundle was made for, with the settings of
+// export/openvino/infer.py.
+#include <openvino/openvino.hpp>
+
+#include "error.h"
+#include "files.h"
+#include "overflow.h"
+#include "runner.h"
+
+namespace edgecls {
+namespace {
+
+constexpr const char* kCpu = "CPU";
+
+// The device that the bundle was made for.
+std::string device_of(const Meta& meta) {
+  const Json* said = meta.details.find("device");
+  return said && said->is(Json::Kind::string) ? said->text : kCpu;
+}
+
+// GPU of GPU.0: one of several is named so.
+std::string kind_of(const std::string& device) { return device.substr(0, device.find('.')); }
+
+// Throws Error where OpenVINO does not see the device.
+void check_device(ov::Core& core, const std::string& device) {
+  std::string seen;
+  for (const std::string& each : core.get_available_devices()) {
+    if (kind_of(each) == device) return;
+    seen += (seen.empty() ? "" : ", ") + each;
+  }
+  throw Error("OpenVINO sees no " + device + " here, only " + (seen.empty() ? "nothing" : seen),
+              "install its driver, or export --target openvino for the CPU");
+}
+
+// Without the instructions OpenVINO would compute in f32, and not say so.
+void check_bf16(ov::Core& core, const std::string& device) {
+  for (const std::string& each : core.get_property(device, ov::device::capabilities)) {
+    if (each == "BF16") return;
+  }
+  throw Error("this CPU has no bf16", "export fp32 or int8 for it");
+}
+
+class OpenVino : public Runner {
+ public:
+  OpenVino(const std::string& path, const Meta& meta, int threads)
+      : threads_(threads), device_(device_of(meta)) {
+    ov::Core core;
+    check_device(core, device_);
+    const bool cpu = device_ == kCpu, bf16 = meta.precision == "bf16";
+    if (bf16) check_bf16(core, device_);
+    // What floats are computed in is said always: on its own OpenVINO goes to bf16 or fp16 where
+    // the device is quicker so. int8 layers stay int8.
+    ov::AnyMap settings{{"PERFORMANCE_HINT", "LATENCY"},
+                        {"INFERENCE_PRECISION_HINT", bf16  ? "bf16"
+                                                     : cpu ? "f32"
+                                                           : "f16"}};
+    if (cpu) settings["NUM_STREAMS"] = "1";
+    if (cpu && threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(threads);
+    model_ = core.compile_model(path, device_, settings);
+    check_devices();
+    if (cpu) warning_ = overflow_warning(meta.scheme);
+    request_ = model_.create_infer_request();
+    const ov::Output<const ov::Node> input = model_.input();
+    std::vector<std::int64_t> shape;
+    for (const ov::Dimension& each : input.get_partial_shape()) {
+      shape.push_back(each.is_static() ? each.get_length() : 0);
+    }
+    check_input(meta, shape, input.get_element_type() == ov::element::u8);
+    shape_.assign(shape.begin(), shape.end());
+  }
+
+  Logits run(const std::uint8_t* images, std::size_t count) override {
+    const std::size_t image = shape_[1] * shape_[2] * shape_[3];
+    return in_batches(images, count, image, batch(),
+                      [this](const std::uint8_t* batch, std::size_t size, Logits& all) {
+                        run_batch(batch, size, all);
+                      });
+  }
+
+  std::size_t batch() const override { return shape_[0]; }
+
+  Json about() const override {
+    const std::string precision = model_.get_property(ov::hint::inference_precision).to_string();
+    Json told = Json::object();
+    told.set("runtime", std::string("openvino ") + ov::get_openvino_version().buildNumber)
+        .set("provider", device_)
+        .set("precision", precision)
+        .set("batch", batch_json(batch()))
+        .set("threads", threads_);
+    if (!warning_.empty()) told.set("warning", warning_);
+    return told;
+  }
+
+ private:
+  void check_devices() const {
+    const std::vector<std::string> runs = model_.get_property(ov::execution_devices);
+    if (runs.size() == 1 && kind_of(runs[0]) == device_) return;
+    std::string names;
+    for (const std::string& each : runs) names += (names.empty() ? "" : ", ") + each;
+    throw Error("OpenVINO runs on " + names + " instead of " + device_);
+  }
+
+  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+    ov::Shape shape = shape_;
+    shape[0] = size;
+    // OpenVINO takes the memory as it is, and only reads it.
+    request_.set_input_tensor(
+        ov::Tensor(ov::element::u8, shape, const_cast<std::uint8_t*>(images)));
+    request_.infer();
+    const ov::Tensor out = request_.get_output_tensor();
+    all.classes = out.get_shape().back();
+    const auto* values = static_cast<const float*>(out.data(ov::element::f32));
+    all.values.insert(all.values.end(), values, values + out.get_size());
+  }
+
+  const int threads_;
+  const std::string device_;
+  std::string warning_;
+  ov::CompiledModel model_;
+  ov::InferRequest request_;
+  ov::Shape shape_;
+};
+
+}  // namespace
+
+std::vector<std::string> backend_kits() { return {"openvino"}; }
+
+std::unique_ptr<Runner> make_runner(const std::string& folder, const Meta& meta, int threads) {
+  return std::make_unique<OpenVino>(joined(folder, meta.model_files[0]), meta, threads);
+}
+
+}  // namespace edgecls

@@ -1,0 +1,116 @@
+// edgecls-check: the parts of edgecls-infer that need no runtime, one at a time, for their tests
+// and for who ports them. Lines of JSON in, lines of JSON out.
+#include <cstdio>
+#include <iostream>
+
+#include "backends/engine_cache.h"
+#include "conditions.h"
+#include "error.h"
+#include "files.h"
+#include "golden.h"
+#include "image.h"
+#include "json.h"
+#include "meta.h"
+#include "npy.h"
+#include "overflow.h"
+#include "serve.h"
+#include "sha256.h"
+#include "stats.h"
+
+namespace edgecls {
+namespace {
+
+const std::string& text(const Json& request, const char* name) {
+  const Json* value = request.find(name);
+  if (!value) throw Error(std::string("it lacks ") + name);
+  return value->text;
+}
+
+// Images through a Preprocess, into one array.
+Json preprocess(const Json& request) {
+  const Preprocess how = Preprocess::from_json(*request.find("preprocess"));
+  Images images{0, how.height(), how.width(), how.channels(), {}};
+  Json errors = Json::array();
+  for (const Json& path : request.find("images")->items) {
+    try {
+      const std::vector<std::uint8_t> tensor = how.load(read_file(path.text));
+      images.values.insert(images.values.end(), tensor.begin(), tensor.end());
+      ++images.count;
+    } catch (const Error& error) {
+      errors.items.push_back(error.what());
+    }
+  }
+  write_images(text(request, "output"), images);
+  return Json::object().set("num_images", images.count).set("errors", errors);
+}
+
+Json bundle(const Json& request) {
+  const std::string& folder = text(request, "folder");
+  const Meta meta = read_meta(folder);
+  Json problems = Json::array();
+  for (const std::string& each : check_files(folder, meta)) problems.items.push_back(each);
+  golden_inputs(folder, meta);
+  golden_paths(folder, meta);
+  return Json::object().set("model", meta.model).set("problems", problems);
+}
+
+Json bounds(const Json& request) {
+  std::vector<double> samples;
+  for (const Json& each : request.find("samples")->items) samples.push_back(each.number);
+  const double percent = request.find("percent")->number;
+  const auto [low, high] = wilson(static_cast<long>(samples[0]), static_cast<long>(samples.size()));
+  return Json::object()
+      .set("percentile", percentile(samples, percent))
+      .set("bound", percentile_upper_bound(samples, percent))
+      .set("wilson", std::vector<Json>{low, high});
+}
+
+// Keeps an engine, or gives back the one that is kept.
+Json engine(const Json& request) {
+  const EnginePlace place(text(request, "bundle"), text(request, "tensorrt"), text(request, "gpu"),
+                          text(request, "compute_capability"));
+  if (const Json* bytes = request.find("keep")) place.keep(bytes->text, "timings");
+  const auto found = place.load();
+  return Json::object().set("path", place.engine).set("engine", found ? Json(*found) : Json());
+}
+
+Json answer(const Json& request) {
+  const std::string& what = text(request, "do");
+  if (what == "preprocess") return preprocess(request);
+  if (what == "bundle") return bundle(request);
+  if (what == "overflow") {
+    const std::string warning = overflow_warning(*request.find("scheme"), text(request, "cpuinfo"));
+    return Json::object().set("warning", warning);
+  }
+  if (what == "bounds") return bounds(request);
+  if (what == "engine") return engine(request);
+  if (what == "conditions") return conditions(text(request, "root"));
+  if (what == "sha256") return Json::object().set("hash", sha256_of_file(text(request, "path")));
+  if (what == "json")
+    return Json::object().set("value", parse_json(read_file(text(request, "path"))));
+  if (what == "images" || what == "logits") {
+    if (what == "images") write_images(text(request, "output"), read_images(text(request, "path")));
+    else write_logits(text(request, "output"), read_logits(text(request, "path")));
+    return Json::object();
+  }
+  throw Error("unknown: " + what);
+}
+
+Json guarded(const std::string& line) {
+  try {
+    Json result = answer(parse_json(line));
+    return result.set("ok", true);
+  } catch (const Error& error) {
+    return Json::object().set("ok", false).set("error", error.what()).set("fix", error.fix);
+  }
+}
+
+}  // namespace
+}  // namespace edgecls
+
+int main() {
+  for (std::string line; std::getline(std::cin, line);) {
+    edgecls::print(edgecls::guarded(line), stdout);
+  }
+  return 0;
+}

@@ -1,0 +1,27 @@
+// Files: read whole or in blocks, listed without following a link, written beside and renamed.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace edgecls {
+
+std::string joined(const std::string& folder, const std::string& name);
+
+// Both throw Error with the system's own words.
+void read_blocks(const std::string& path, const std::function<void(std::string_view)>& use);
+std::string read_file(const std::string& path);
+
+// The first line of a small file of the kernel's, or nothing where it cannot be read.
+std::string first_line(const std::string& path);
+
+// Written to PATH.part and renamed, so that nobody reads half of it.
+void write_file(const std::string& path, const std::vector<std::string_view>& parts);
+
+// Every file below `folder`, sorted, with forward slashes. Throws Error for a symbolic link, which
+// could point anywhere, and for a pipe or a device.
+std::vector<std::string> list_files(const std::string& folder);
+
+}  // namespace edgecls

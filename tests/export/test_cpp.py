@@ -1,0 +1,347 @@
+"""edgecls-infer keeps the contract of every bundle's infer.py, with the real runtimes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecls.device import golden, meta
+
+PackageBundle = Callable[[str, str], Path]
+Infer = Callable[..., dict[str, Any]]
+HEADER = "onnxruntime_cxx_api.h"
+
+
+def told(
+    command: Sequence[str | Path], status: int = 0, stdin: str = "", cwd: Path | None = None
+) -> dict[str, Any]:
+    """The JSON of a command's last line; what it said on stderr is its ``stderr``."""
+    done = subprocess.run(command, input=stdin.encode(), capture_output=True, cwd=cwd)
+    stderr = done.stderr.decode()
+    assert done.returncode == status, stderr
+    *_, last = done.stdout.decode().splitlines()
+    answer = json.loads(last)
+    assert answer["ok"] is (status == 0)
+    return {**answer, "stderr": stderr, "lines": len(done.stdout.splitlines())}
+
+
+@pytest.fixture(scope="session")
+def infer(openvino_build: Path) -> Infer:
+    """Run edgecls-infer for OpenVINO."""
+    return lambda *words, **more: told([openvino_build / "edgecls-infer", *words], **more)
+
+
+@pytest.fixture(scope="session")
+def openvino_bundle(package_bundle: PackageBundle) -> Path:
+    return package_bundle("openvino", "fp32")
+
+
+@pytest.fixture
+def copy(openvino_bundle: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(openvino_bundle, tmp_path / "bundle")
+
+
+def in_python(bundle: Path, *words: str | Path) -> dict[str, Any]:
+    return told([sys.executable, bundle / "infer.py", *words])
+
+
+def without_noise(answer: dict[str, Any]) -> dict[str, Any]:
+    """Logits differ by kernels' order of summation, and so do the last digits of a confidence."""
+    return {k: v for k, v in answer.items() if k not in ("stderr", "lines")}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_it_proves_a_bundle_as_the_python_kit_does(
+    infer: Infer, package_bundle: PackageBundle, precision: str
+) -> None:
+    bundle = package_bundle("openvino", precision)
+    found, expected = infer(bundle, "--verify", "--threads", "1"), in_python(bundle, "--verify")
+    assert found["preprocess_equal"] is True
+    assert list(without_noise(found)) == list(without_noise(expected))
+    for name in ("num_images", "source_tolerance", "source_top1_agreement", "artifact_tolerance"):
+        assert found[name] == expected[name]
+    for name in ("source_max_rel_logit_diff", "artifact_max_rel_logit_diff"):
+        assert found[name] == pytest.approx(expected[name], rel=0.01, abs=1e-5)
+    assert meta.check(str(bundle), meta.read(str(bundle))) == []
+
+
+def test_images_and_folders_are_classified_as_in_python(
+    infer: Infer, openvino_bundle: Path, digit_images: Path
+) -> None:
+    images = sorted(digit_images.rglob("*.png"))[::10]
+    found, expected = infer(openvino_bundle, *images), in_python(openvino_bundle, *images)
+    for row, other in zip(found["predictions"], expected["predictions"], strict=True):
+        assert (row["file"], row["label"]) == (other["file"], other["label"])
+        assert row["rejected"] == other["rejected"]
+        assert [label for label, _ in row["top"]][:2] == [label for label, _ in other["top"]][:2]
+        assert row["confidence"] == pytest.approx(other["confidence"], rel=1e-4)
+    found = infer(openvino_bundle, "--eval", digit_images)
+    expected = in_python(openvino_bundle, "--eval", digit_images)
+    assert without_noise(found) == without_noise(expected)
+    assert found["num_images"] == 120
+
+
+def test_bench_tells_percentiles_with_their_bounds(infer: Infer, openvino_bundle: Path) -> None:
+    found = infer(openvino_bundle, "--bench", "--seconds", "0", "--queries", "70", "--threads=1")
+    assert found["num_queries"] == 70
+    assert found["latency_p50_ms"] <= found["latency_p90_ms"] <= found["latency_p90_ms_bound"]
+    assert found["latency_p99_ms_bound"] is None
+    assert found["rss_bytes"] > 0
+    about = found["about"]
+    assert about["runtime"].startswith("openvino ")
+    assert (about["provider"], about["precision"]) == ("CPU", "f32")
+    assert (about["threads"], about["batch"]) == (1, 1)
+
+
+def test_serve_answers_every_line(
+    infer: Infer, openvino_build: Path, openvino_bundle: Path, digit_images: Path, tmp_path: Path
+) -> None:
+    tensors = golden.inputs(str(openvino_bundle), meta.read(str(openvino_bundle)))
+    np.save(tmp_path / "in.npy", tensors[:3])
+    requests: list[Any] = [
+        {"do": "hello"},
+        {"do": "verify"},
+        {"do": "round", "queries": 3},
+        {"do": "round", "phase": "end_to_end", "queries": 2, "warmup": 1},
+        {"do": "infer", "input": str(tmp_path / "in.npy"), "output": str(tmp_path / "out.npy")},
+        {"do": "evaluate", "directory": str(digit_images)},
+        {"do": "predict", "images": [str(openvino_bundle / "golden" / "000.png")]},
+        {"do": "memory"},
+        {"do": "conditions"},
+        "no request",
+        {"do": "dance"},
+        {"do": "round", "phase": "sleep"},
+        {"do": "round", "queries": "many"},
+        {"do": "infer", "input": "none", "output": "none"},
+        {"do": "infer", "input": str(tmp_path / "in.npy"), "output": str(tmp_path / "no" / "o")},
+        {"do": "predict"},
+        {"do": "quit"},
+        {"do": "hello"},
+    ]
+    done = subprocess.run(
+        [openvino_build / "edgecls-infer", openvino_bundle, "--serve", "--threads", "1"],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["ok"] for answer in answers] == [True] * 9 + [False] * 7 + [True]
+    assert [len(answers[i]["samples_ms"]) for i in (2, 3)] == [3, 2]
+    assert answers[5]["num_images"] == 120
+    assert answers[6]["predictions"][0]["confidence"] > 0.1
+    assert "unknown request: 'dance'" in answers[10]["error"]
+    assert answers[10]["fix"].startswith("valid: conditions, evaluate, hello")
+    reference = np.load(openvino_bundle / golden.ARTIFACT)[:3]
+    assert golden.max_relative_difference(np.load(tmp_path / "out.npy"), reference) < 1e-3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]
+
+
+def test_its_requests_are_those_of_the_harness(openvino_build: Path, openvino_bundle: Path) -> None:
+    from edgecls.device.serve import Server
+
+    harness = {name[3:] for name in dir(Server) if name.startswith("do_")}
+    done = told(
+        [openvino_build / "edgecls-infer", openvino_bundle, "--serve"],
+        stdin='{"do": "quit"}\n',
+    )
+    assert done["ok"]
+    command = [openvino_build / "edgecls-infer", openvino_bundle, "--serve"]
+    answer = subprocess.run(command, input=b'{"do": "x"}\n', capture_output=True).stdout
+    assert set(json.loads(answer)["fix"].removeprefix("valid: ").split(", ")) == harness
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give the folder"),
+        (["BUNDLE"], "nothing to do"),
+        (["BUNDLE", "--dance"], "unrecognized arguments"),
+        (["BUNDLE", "--verify", "--bench"], "not allowed with"),
+        (["BUNDLE", "--verify", "image.png"], "give either images or one of"),
+        (["BUNDLE", "--verify=yes"], "takes no value"),
+        (["BUNDLE", "--bench", "--threads", "-1"], "--threads"),
+        (["BUNDLE", "--bench", "--threads", "two"], "--threads"),
+        (["BUNDLE", "--bench", "--queries", "0"], "--queries"),
+        (["BUNDLE", "--bench", "--queries", "1.5"], "--queries"),
+        (["BUNDLE", "--bench", "--seconds", "nan"], "--seconds"),
+        (["BUNDLE", "--eval"], "expected one argument"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(
+    infer: Infer, arguments: Sequence[str], message: str
+) -> None:
+    found = infer(*arguments, status=2)
+    assert message in found["error"]
+    assert "usage: edgecls-infer" in found["stderr"]
+
+
+def test_help_is_on_stdout(openvino_build: Path) -> None:
+    done = subprocess.run(
+        [openvino_build / "edgecls-infer", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for flag in ("--verify", "--eval", "--bench", "--serve", "--prepare", "IMAGE", "--threads"):
+        assert flag in done.stdout
+
+
+def test_there_is_nothing_to_prepare_for_openvino(infer: Infer, openvino_bundle: Path) -> None:
+    assert without_noise(infer(openvino_bundle, "--prepare")) == {"ok": True}
+
+
+def test_nothing_of_a_damaged_bundle_is_loaded(infer: Infer, copy: Path) -> None:
+    data = bytearray((copy / "model.bin").read_bytes())
+    data[100] ^= 1
+    (copy / "model.bin").write_bytes(data)
+    found = infer(copy, "--verify", status=1)
+    assert found["error"] == "the bundle is damaged: model.bin has changed"
+    assert found["fix"] == "copy it again"
+    assert found["fix"] in found["stderr"]
+
+
+def test_a_bundle_of_another_kit_is_told(
+    infer: Infer, package_bundle: PackageBundle, tmp_path: Path
+) -> None:
+    found = infer(package_bundle("onnxruntime", "fp32"), "--verify", status=1)
+    assert "runs openvino bundles, and this is one for onnxruntime" in found["error"]
+    assert "-DEDGECLS_BACKEND=onnxruntime" in found["fix"]
+    assert "is not a bundle" in infer(tmp_path, "--verify", status=1)["error"]
+
+
+def test_a_bundle_that_answers_otherwise_says_so(infer: Infer, copy: Path) -> None:
+    logits = np.load(copy / golden.SOURCE)
+    np.save(copy / golden.SOURCE, np.ascontiguousarray(logits[:, ::-1]))
+    meta.write(str(copy), meta.read(str(copy)))
+    found = infer(copy, "--verify", status=1)
+    assert found["source_max_rel_logit_diff"] > found["source_tolerance"]
+    assert found["artifact_max_rel_logit_diff"] <= found["artifact_tolerance"]
+    np.save(copy / golden.SOURCE, np.full_like(logits, np.nan))
+    meta.write(str(copy), meta.read(str(copy)))
+    assert infer(copy, "--verify", status=1)["source_max_rel_logit_diff"] is None
+
+
+def test_a_model_that_the_runtime_refuses_is_told(infer: Infer, copy: Path) -> None:
+    (copy / "model.xml").write_text("<no graph>")
+    meta.write(str(copy), meta.read(str(copy)))
+    found = infer(copy, "--verify", status=1)
+    assert found["error"] and found["lines"] == 1
+
+
+def test_a_model_of_another_size_is_refused_before_it_reads_beyond_an_image(
+    infer: Infer, copy: Path
+) -> None:
+    description = json.loads((copy / "meta.json").read_text())
+    description["input_shape"] = [1, 16, 16, 1]
+    description["preprocess"]["size"] = [16, 16]
+    tensors = np.load(copy / golden.INPUTS)
+    np.save(copy / golden.INPUTS, np.ascontiguousarray(tensors[:, :16, :16]))
+    (copy / "meta.json").write_text(json.dumps(description))
+    meta.write(str(copy), meta.read(str(copy)))
+    found = infer(copy, "--verify", status=1)
+    assert "takes no uint8[N, H, W, C] of the bundle's size" in found["error"]
+
+
+def test_an_image_that_cannot_be_read_costs_only_itself(
+    infer: Infer, openvino_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.png").write_text("not an image")
+    good = openvino_bundle / "golden" / "000.png"
+    found = infer(
+        openvino_bundle, tmp_path / "none.png", good, tmp_path / "text.png", tmp_path, status=1
+    )
+    errors = [row.get("error", "") for row in found["predictions"]]
+    assert "No such file" in errors[0]
+    assert errors[1] == ""
+    assert "not an image" in errors[2]
+    assert "directory" in errors[3]
+
+
+def test_a_file_name_that_is_not_utf_8_is_answered(
+    infer: Infer, openvino_build: Path, openvino_bundle: Path, tmp_path: Path
+) -> None:
+    name = os.fsencode(tmp_path / "caf") + b"\xe9.png"
+    try:
+        shutil.copyfile(openvino_bundle / "golden" / "000.png", name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    found = infer(openvino_bundle, os.fsdecode(name))
+    assert os.fsencode(found["predictions"][0]["file"]) == name
+    asked = json.dumps({"do": "predict", "images": [os.fsdecode(name)]}) + "\n"
+    assert told([openvino_build / "edgecls-infer", openvino_bundle, "--serve"], stdin=asked)["ok"]
+
+
+def test_a_host_measures_it_as_any_runner(
+    openvino_build: Path, openvino_bundle: Path, tmp_path: Path
+) -> None:
+    """A kit in another language is one more executable to who speaks --serve."""
+    requests = [
+        {"do": "hello"},
+        {"do": "round", "phase": "inference", "queries": 5, "seconds": 0.0, "warmup": 3},
+        {"do": "round", "phase": "preprocess", "queries": 5, "warmup": 2},
+        {"do": "memory"},
+    ]
+    python = [sys.executable, openvino_bundle / "infer.py"]
+    native = [openvino_build / "edgecls-infer", openvino_bundle]
+    shapes = []
+    for command in (python, native):
+        done = subprocess.run(
+            [*command, "--serve", "--threads", "1"],
+            input="".join(json.dumps(request) + "\n" for request in requests),
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        shapes.append([{k: type(v) for k, v in answer.items()} for answer in answers])
+    for harness, cpp in zip(*shapes, strict=True):
+        assert harness.items() <= cpp.items()
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_build(build_cpp: Callable[..., Path], tmp_path_factory: Any) -> Path:
+    """edgecls-infer for the wheel's library; its headers are in no wheel."""
+    named = os.environ.get("ONNXRUNTIME_INCLUDE_DIR", "")
+    places = [Path(named)] if named else []
+    places += [Path(root) / "include" / "onnxruntime" for root in ("/usr", "/usr/local")]
+    headers = next((place for place in places if (place / HEADER).is_file()), None)
+    if headers is None:
+        pytest.skip("no headers of ONNX Runtime: apt install libonnxruntime-dev (Debian 13), or "
+                    "name their folder in ONNXRUNTIME_INCLUDE_DIR")  # fmt: skip
+    found = importlib.util.find_spec("onnxruntime")
+    assert found is not None and found.origin is not None
+    library = max(Path(found.origin).parent.glob("capi/libonnxruntime.so.1.*"), default=None)
+    if library is None:
+        pytest.skip("this onnxruntime has no shared library of its own")
+    place = tmp_path_factory.mktemp("onnxruntime")
+    (place / "libonnxruntime.so.1").symlink_to(library)  # the name that it goes by
+    (place / "libonnxruntime.so").symlink_to(library)
+    options = {
+        "EDGECLS_BACKEND": "onnxruntime",
+        "ONNXRUNTIME_INCLUDE_DIR": str(headers),
+        "ONNXRUNTIME_LIBRARY": str(place / "libonnxruntime.so"),
+    }
+    return build_cpp("onnxruntime-build", options)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_onnxruntime_proves_its_bundle(
+    onnxruntime_build: Path, package_bundle: PackageBundle, precision: str
+) -> None:
+    bundle = package_bundle("onnxruntime", precision)
+    program = onnxruntime_build / "edgecls-infer"
+    found = told([program, bundle, "--verify", "--threads", "1"])
+    assert found["preprocess_equal"] is True
+    assert found["artifact_max_rel_logit_diff"] <= 1e-4
+    about = told([program, bundle, "--bench", "--seconds=0", "--queries=3"])["about"]
+    assert about["runtime"].startswith("onnxruntime 1.")
+    assert about["provider"] == "CPUExecutionProvider"

@@ -1,0 +1,250 @@
+"""The parts of the C++ kit against their originals, and under hostile input with sanitizers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecls.device import conditions, overflow, stats
+from edgecls.kits import kits_folder
+
+Check = Callable[..., list[dict[str, Any]]]
+HEADERS = kits_folder() / "cpp" / "src"
+
+
+def members(struct_name: str, header: str) -> list[str]:
+    """The data members of a struct, in order."""
+    text = (HEADERS / header).read_text(encoding="utf-8")
+    (body,) = re.findall(rf"^struct {struct_name} {{\n(.*?)^}};", text, re.M | re.S)
+    lines = [line for line in body.splitlines() if "(" not in line.split("//")[0].split("=")[0]]
+    return [
+        found[1] for line in lines if (found := re.match(r"  [\w:<>, ]+ (\w+)(?:[ ={;])", line))
+    ]
+
+
+def test_the_readers_fields_are_the_schemas() -> None:
+    schema = json.loads((kits_folder() / "meta.schema.json").read_text(encoding="utf-8"))
+    properties = schema["properties"]
+    assert members("Meta", "meta.h") == list(properties)
+    for name, struct_name, header in (
+        ("golden", "Golden", "meta.h"),
+        ("postprocess", "Postprocess", "meta.h"),
+        ("preprocess", "Preprocess", "preprocess.h"),
+    ):
+        assert members(struct_name, header) == list(properties[name]["properties"])
+
+
+@pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 119, 120, 1_000_000, (1 << 20) + 7])
+def test_sha256(check: Check, tmp_path: Path, size: int) -> None:
+    data = np.random.default_rng(size).bytes(size)
+    (tmp_path / "file").write_bytes(data)
+    (answer,) = check([{"do": "sha256", "path": str(tmp_path / "file")}])
+    assert answer["hash"] == hashlib.sha256(data).hexdigest()
+
+
+def test_json_is_read_and_written_as_python_does(check: Check, tmp_path: Path) -> None:
+    value = {
+        "text": 'Käfer 甲虫 😀 " \\ / \b\f\n\r\t\x7f \u0000',
+        "numbers": [0, -1, 1.5, -2.5e-10, 1e300, 0.1, 1 / 3, 123456789012, 2.0],
+        "nested": [[], {}, [None, True, False], {"a": {"b": [1]}}],
+        "lone byte": os.fsdecode(b"caf\xe9"),
+    }
+    for text in (json.dumps(value), json.dumps(value, indent=3).replace("\\udce9", "e")):
+        (tmp_path / "file").write_text(text, encoding="utf-8")
+        (answer,) = check([{"do": "json", "path": str(tmp_path / "file")}])
+        assert answer["value"] == json.loads(text)
+    (tmp_path / "file").write_text('{"a": 1, "a": 2, "k": "\u7532"}', encoding="utf-8")
+    (answer,) = check([{"do": "json", "path": str(tmp_path / "file")}])
+    assert answer["value"]["k"] == "甲"
+
+
+NO_JSON = [
+    b"", b"{", b"[1,]", b'{"a":}', b'{"a" 1}', b"{1: 2}", b"01", b"1.", b".5", b"+1", b"1e", b"-",
+    b"NaN", b"Infinity", b"1e999", b"tru", b"[1 2]", b"[] []", b'"\x01"', b'"\xff"', b'"\xc0\x80"',
+    b'"\xed\xa0\x80"', b'"\\x"', b'"\\u12"', b'"\\ud800"', b'"\\ud800\\u0041"', b'"\\udc00"', b'"a',
+    b"'a'", b"[" * 100_000, b'{"a":' * 100_000, b"\x00", b'"\\', b"\xef\xbb\xbf{}",
+]  # fmt: skip
+
+
+def test_what_is_no_json_is_an_error(sanitized: Check, tmp_path: Path) -> None:
+    requests = []
+    for index, text in enumerate(NO_JSON):
+        (tmp_path / str(index)).write_bytes(text)
+        requests.append({"do": "json", "path": str(tmp_path / str(index))})
+    for text, answer in zip(NO_JSON, sanitized(requests), strict=True):
+        assert not answer["ok"] and "no JSON" in answer["error"], text[:40]
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3, 1), (0, 4, 4, 3), (3, 32, 32, 3)])
+def test_npy_of_images_is_numpys(check: Check, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    np.save(tmp_path / "in.npy", array)
+    (answer,) = check([
+        {"do": "images", "path": str(tmp_path / "in.npy"), "output": str(tmp_path / "out.npy")}
+    ])  # fmt: skip
+    assert answer["ok"]
+    assert (tmp_path / "out.npy").read_bytes() == (tmp_path / "in.npy").read_bytes()
+
+
+def test_npy_of_logits_is_numpys(check: Check, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(7, 10)).astype(np.float32)
+    for version in ((1, 0), (2, 0)):
+        with (tmp_path / "in.npy").open("wb") as stream:
+            np.lib.format.write_array(stream, array, version=version)
+        check([{"do": "logits", "path": str(tmp_path / "in.npy"), "output": str(tmp_path / "o")}])
+        assert np.array_equal(np.load(tmp_path / "o"), array)
+
+
+def hostile_arrays() -> dict[str, bytes]:
+    def header(text: str, data: bytes = b"") -> bytes:
+        padded = text.encode() + b" " * (-(len(text) + 11) % 64) + b"\n"
+        return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(padded)) + padded + data
+
+    def of(descr: str, shape: str, order: str = "False", data: bytes = b"") -> bytes:
+        return header(f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}", data)
+
+    good = of("'|u1'", "(1, 2, 2, 1)", data=bytes(4))
+    return {
+        "empty": b"",
+        "magic alone": b"\x93NUMPY",
+        "cut header": good[:40],
+        "cut data": good[:-1],
+        "more data": good + b"x",
+        "long header": b"\x93NUMPY\x02\x00" + struct.pack("<I", 1 << 31) + b"{}",
+        "no dict": header("no dict at all"),
+        "huge": of("'|u1'", "(999999999999, 999999999999, 999999999999, 9)"),
+        "overflow": of("'|u1'", "(4294967296, 4294967296, 1, 1)"),
+        "digits": of("'|u1'", f"({'9' * 40}, 1, 1, 1)"),
+        "negative": of("'|u1'", "(-1, 2, 2, 1)", data=bytes(4)),
+        "objects": of("'|O'", "(1, 2, 2, 1)", data=bytes(32)),
+        "structured": of("[('a', '|u1')]", "(1, 2, 2, 1)", data=bytes(4)),
+        "fortran": of("'|u1'", "(1, 2, 2, 1)", "True", bytes(4)),
+        "float64": of("'<f8'", "(1, 2, 2, 1)", data=bytes(32)),
+        "flat": of("'|u1'", "(4,)", data=bytes(4)),
+        "nothing": of("'|u1'", "()", data=bytes(1)),
+        "pickle": b"\x80\x04\x95",
+        "zip": b"PK\x03\x04" + bytes(100),
+    }
+
+
+def test_a_hostile_npy_is_an_error(sanitized: Check, tmp_path: Path) -> None:
+    cases = hostile_arrays()
+    requests = []
+    for index, data in enumerate(cases.values()):
+        (tmp_path / str(index)).write_bytes(data)
+        for kind in ("images", "logits"):
+            path = str(tmp_path / str(index))
+            requests.append({"do": kind, "path": path, "output": str(tmp_path / "out")})
+    for number, answer in enumerate(sanitized(requests)):
+        assert not answer["ok"], list(cases)[number // 2]
+        assert "cannot be read" in answer["error"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_percentiles_and_intervals_are_the_harnesss(check: Check) -> None:
+    samples = sorted(np.random.default_rng(0).gamma(2, size=700).tolist())
+    for percent, count in ((50, 11), (90, 64), (99, 662), (99, 100), (90, 700)):
+        some = [3, *samples[: count - 1]]
+        ordered = [float(each) for each in some]
+        (answer,) = check([{"do": "bounds", "samples": some, "percent": percent}])
+        bound = stats.percentile_upper_bound(ordered, percent)
+        assert answer["percentile"] == stats.percentile(ordered, percent)
+        assert answer["bound"] == (None if np.isinf(bound) else bound)
+        assert answer["wilson"] == pytest.approx(stats.wilson(3, count), rel=1e-12)
+
+
+def test_conditions_are_the_harnesss(check: Check, tmp_path: Path) -> None:
+    files = {
+        "devices/system/cpu/cpufreq/policy0/scaling_governor": "powersave",
+        "devices/system/cpu/cpufreq/policy0/scaling_cur_freq": "1800000",
+        "devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq": "2400000",
+        "devices/system/cpu/cpufreq/policy4/scaling_governor": "performance",
+        "devices/system/cpu/cpufreq/policy4/scaling_cur_freq": "2800000",
+        "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3",
+        "devices/system/cpu/cpu1/thermal_throttle/package_throttle_count": "4",
+        "class/thermal/thermal_zone0/type": "cpu-thermal",
+        "class/thermal/thermal_zone0/temp": "51500",
+        "class/thermal/thermal_zone1/type": "cpu-thermal",
+        "class/thermal/thermal_zone1/temp": "53000",
+        "class/thermal/thermal_zone2/type": "off",
+        "class/thermal/thermal_zone2/temp": "-256000",
+        "class/thermal/cooling_device0/type": "Processor",
+        "class/thermal/cooling_device0/cur_state": "1",
+        "class/thermal/cooling_device1/type": "fan",
+        "class/thermal/cooling_device1/cur_state": "2",
+    }
+    for name, text in files.items():
+        path = tmp_path / "sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    (found,) = check([{"do": "conditions", "root": str(tmp_path)}])
+    assert found.pop("ok")
+    assert found == conditions.read(str(tmp_path), run=lambda command: None)
+
+
+@pytest.mark.parametrize("flags", ["fpu avx2 fma", "fpu avx2 avx_vnni", "fpu avx512_vnni", ""])
+def test_int8_that_overflows_is_told_as_in_the_harness(
+    check: Check, tmp_path: Path, flags: str
+) -> None:
+    line = f"flags\t\t: {flags}" if flags else "Features\t: fp asimd asimddp"
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n{line}\n")
+    path = str(tmp_path / "cpuinfo")
+    for scheme in (None, {}, {"name": "u8s8"}, {"reduce_range": False}, {"reduce_range": True}):
+        (answer,) = check([{"do": "overflow", "scheme": scheme, "cpuinfo": path}])
+        assert answer["warning"] == overflow.warning(scheme, path)
+
+
+@pytest.fixture
+def engine_module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """export/tensorrt/engine.py, whose harness is edgecls.device."""
+    import sys
+
+    import edgecls.device
+    import edgecls.device.errors
+
+    monkeypatch.setitem(sys.modules, "harness", edgecls.device)
+    monkeypatch.setitem(sys.modules, "harness.errors", edgecls.device.errors)
+    spec = importlib.util.spec_from_file_location(
+        "engine_of_the_kit", kits_folder() / "tensorrt" / "engine.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_an_engine_is_kept_as_the_python_kit_keeps_it(
+    check: Check, engine_module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    machine = {"tensorrt": "10.3.0", "gpu": "Orin (nvgpu), 8 GB", "compute_capability": "8.7"}
+    stamp = {**machine, "bundle": "0" * 64, "variant": ""}
+    request = {"do": "engine", **machine, "bundle": stamp["bundle"]}
+    (none,) = check([request])
+    assert none["engine"] is None
+    (kept,) = check([{**request, "keep": "the engine's bytes"}])
+    assert kept["engine"] == "the engine's bytes"
+    (path,) = tmp_path.rglob("*.engine")
+    assert path.read_bytes() == engine_module.stamped(stamp, b"the engine's bytes")
+    cuda = type("Cuda", (), {"name": machine["gpu"], "sm": "8.7"})
+    trt = type("Trt", (), {"__version__": "10.3.0", "Runtime": lambda logger: None})
+    trt.Logger = type("Logger", (), {"WARNING": 2, "__init__": lambda self, level: None})
+    python = engine_module.Engines(trt, cuda, stamp["bundle"], None)
+    assert (str(path), python.path) == (kept["path"], kept["path"])
+    assert python.is_ready()
+    path.write_bytes(engine_module.stamped({**stamp, "tensorrt": "10.7.0"}, b"x"))
+    (other,) = check([request])
+    assert "another device's engine: its tensorrt is 10.7.0, here it is 10.3.0" in other["error"]
+    path.write_bytes(path.read_bytes()[:-1] + b"y")
+    (damaged,) = check([request])
+    assert damaged["engine"] is None
