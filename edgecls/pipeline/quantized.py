@@ -101,7 +101,7 @@ def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bo
     calibration = found.calibration()
     if labelled:
         places.check(recipe.data.path, out)
-        workshop, model, data, dataset = _opened(wish, recipe, out.parent / ".store", events)
+        workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
         given = validation(data, dataset)
         diagnosis = quantizing.diagnosed(workshop, model, target, remedies, given)
     else:
@@ -128,7 +128,7 @@ def climbed(wish: Wish, recipe: Recipe, out: Path, events: Events, force: bool) 
     places.check(recipe.data.path, out)
     places.free(out, force, [wish.checkpoint])
     _refuse_trained(checkpoints.load(wish.checkpoint))
-    workshop, model, data, dataset = _opened(wish, recipe, out.parent / ".store", events)
+    workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
     ascent = ascent_of(workshop, model, target, data, dataset)
     found, entry = climb(ascent)
     places.place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
@@ -174,10 +174,13 @@ def trained(workshop: Workshop, model: Model, data: Entry, dataset: Dataset) -> 
     return Model(model.name, entry, conversion.graph(workshop, net.name, entry))
 
 
-def _opened(
+def opened(
     wish: Wish, recipe: Recipe, store: Path, events: Events
 ) -> tuple[Workshop, Model, Entry, Dataset]:
-    """The checkpoint with its graph, and the images split as for its training."""
+    """The checkpoint of a wish with its graph, and the images split as for its training.
+
+    Raises UsageError where the images are of other classes.
+    """
     found = checkpoints.load(wish.checkpoint)
     workshop = Workshop(Store(store), as_trained(recipe, found.provenance), events)
     images, listing = workshop.listed()
