@@ -42,6 +42,8 @@ def set_up(threads: int, seed: int) -> None:
     torch.set_num_threads(threads or max(1, usable_cores() // world().local_size))
     # On a GPU some gradients have no deterministic kernel: better an inexact repetition than none.
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # In that mode every new tensor is filled with NaN first: up to a tenth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.manual_seed(seed)
 
 
