@@ -149,6 +149,8 @@ class Trainer:
             self.options.sampling == "balanced",
             self.place.rank,
             self.place.size,
+            # A CPU has no core left: a thread beside the net's own makes them wait for each other.
+            ahead=self.device.type != "cpu" or not isinstance(images, np.ndarray),
         )
 
 
