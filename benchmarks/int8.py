@@ -32,19 +32,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecls import hardware, methods, targets
+from edgecls import hardware, targets
 from edgecls.core import Logits, Remedies, Target
 from edgecls.device.meta import sha256
 from edgecls.models.checkpoint import JSON, WEIGHTS
 from edgecls.pipeline import conversion, quantizing
 from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Silent
-from edgecls.pipeline.nets import Net
 from edgecls.pipeline.quantized import Wish, opened, validation
+from edgecls.pipeline.quantized import trained as int8_trained
 from edgecls.pipeline.quantizing import Model, Validation
 from edgecls.pipeline.workshop import Workshop
 from edgecls.quantize.climbing import Climb
-from edgecls.recipe import load, parse, put, validated
+from edgecls.recipe import load, parse, put
 from edgecls.robustness.comparison import paired
 from edgecls.store import Entry
 
@@ -80,22 +80,18 @@ def subject(name: str, folder: Path, given: argparse.Namespace) -> Subject:
     workshop, model, data, dataset = opened(
         Wish(folder, TARGETS[0]), recipe, given.out / ".store", Silent()
     )
+    images, classes = dataset["test"]
     splits = {
-        split: Validation(dataset[split][0], np.asarray(dataset[split][1]), f"{data.key}-{split}")
-        for split in SPLITS
+        "validation": validation(data, dataset),
+        "test": Validation(images, np.asarray(classes), f"{data.key}-test"),
     }
-    splits["validation"] = validation(data, dataset)
-    images = {split: each.images for split, each in splits.items()}
-    answers = conversion.answers(workshop, name, model.entry, data, images)
+    given_images = {split: each.images for split, each in splits.items()}
+    answers = conversion.answers(workshop, name, model.entry, data, given_images)
     reference = conversion.load_logits(answers, SPLITS)
     trained = None
     if given.epochs and name != PLANTED:
-        method = methods.get("qat")
-        options = {"model": name, "epochs": given.epochs, "batch_size": given.batch_size}
-        parsed = validated(method.Options, options, "qat")
-        net = Net(f"{name}-qat", method, parsed, {"model": name})
-        entry = workshop.model(net, {"model": model.entry}, data, dataset)
-        trained = Model(net.name, entry, conversion.graph(workshop, net.name, entry))
+        asked = {"epochs": given.epochs, "batch_size": given.batch_size}
+        trained = int8_trained(workshop, model, data, dataset, **asked)
     return Subject(name, workshop, model, data, splits, reference, trained)
 
 
@@ -234,10 +230,11 @@ def verdicts(found: list[dict[str, Any]]) -> dict[str, Any]:
         "holds": all(each["met"] for each in _of(mine, "climb")),
     }
     saved = _of(found, "recovery")
-    told["recovery"] = {
-        "recovered": [each["recovered"] for each in saved],
-        "holds": all(each["recovered"] >= RECOVERED and each["culprits"] for each in saved),
-    }
+    if saved:
+        told["recovery"] = {
+            "recovered": [each["recovered"] for each in saved],
+            "holds": all(each["recovered"] >= RECOVERED and each["culprits"] for each in saved),
+        }
     return told
 
 

@@ -164,10 +164,12 @@ def validation(data: Entry, dataset: Dataset) -> Validation:
     return Validation(images, np.asarray(classes), data.key)
 
 
-def trained(workshop: Workshop, model: Model, data: Entry, dataset: Dataset) -> Model:
-    """The model trained for int8, with the method's own options; a stage of the store."""
+def trained(
+    workshop: Workshop, model: Model, data: Entry, dataset: Dataset, **asked: object
+) -> Model:
+    """The model trained for int8, a stage of the store. asked: other options than its own."""
     method = methods.get(TRAINING)
-    options = validated(method.Options, {"model": model.name}, TRAINING)
+    options = validated(method.Options, {"model": model.name, **asked}, TRAINING)
     net = Net(f"{model.name}-{TRAINING}", method, options, {"model": model.name})
     assert trains_for(method) == "int8"
     entry = workshop.model(net, {"model": model.entry}, data, dataset)
