@@ -16,10 +16,16 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgecls import hardware
+from edgecls.robustness.comparison import paired
+from edgecls.rundir import read_arrays
 
 RECIPES = Path(__file__).parent / "recipes"
 # Those that others learn from come first.
@@ -50,7 +56,42 @@ def figures(run: Path) -> dict[str, Any]:
     shipped = next(row for row in rows if row["model"] == info["shipped"])
     minutes = {model["name"]: _minutes(run, model["curves"]) for model in info["models"]}
     kept = ("model", "num_params", "macs", "val_top1", "top1", "top1_low", "top1_high")
-    return {**{key: shipped[key] for key in kept}, "minutes": minutes}
+    found = {**{key: shipped[key] for key in kept}, "minutes": minutes}
+    against = list(differences(run, rows, info["reference"]))
+    return {**found, "reference": info["reference"], "differences": against} if against else found
+
+
+def differences(run: Path, rows: list[dict[str, Any]], reference: str) -> Iterator[dict[str, Any]]:
+    """Points of accuracy on test between a model and the run's reference, on the same target.
+
+    With the paired 95 % interval (Newcombe) and McNemar's p-value, not corrected.
+    """
+    measured = [row for row in rows if row["top1"] is not None]
+    beside = {
+        (row["target"], row["precision"]): row for row in measured if row["model"] == reference
+    }
+    for row in measured:
+        other = beside.get((row["target"], row["precision"]))
+        if other is None or other is row:
+            continue
+        pair = paired(_right(run, other), _right(run, row))
+        yield {
+            "model": row["model"],
+            "target": row["target"],
+            "precision": row["precision"],
+            "macs_ratio": round(other["macs"] / row["macs"], 3),
+            "points": round(100 * pair.difference, 2),
+            "low": round(100 * pair.low, 2),
+            "high": round(100 * pair.high, 2),
+            "p_value": float(f"{pair.p_value:.2g}"),
+        }
+
+
+def _right(run: Path, row: dict[str, Any]) -> NDArray[np.bool_]:
+    """Which test images a row gets right."""
+    arrays = read_arrays(run, row["files"]["predictions"])
+    found: NDArray[np.bool_] = arrays["test_logits"].argmax(1) == arrays["test_classes"]
+    return found
 
 
 def _minutes(run: Path, curves: str) -> float:

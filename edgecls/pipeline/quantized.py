@@ -102,7 +102,7 @@ def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bo
     calibration = found.calibration()
     if labelled:
         places.check(recipe.data.path, out)
-        workshop, model, data, dataset = _opened(wish, recipe, out.parent / ".store", events)
+        workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
         given = validation(data, dataset)
         diagnosis = quantizing.diagnosed(workshop, model, target, remedies, given)
     else:
@@ -130,7 +130,7 @@ def climbed(wish: Wish, recipe: Recipe, out: Path, events: Events, force: bool) 
     places.check(recipe.data.path, out)
     places.free(out, force, [wish.checkpoint])
     _refuse_trained(checkpoints.load(wish.checkpoint))
-    workshop, model, data, dataset = _opened(wish, recipe, out.parent / ".store", events)
+    workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
     ascent = ascent_of(workshop, model, target, data, dataset)
     found, entry = climb(ascent)
     places.place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
@@ -166,20 +166,25 @@ def validation(data: Entry, dataset: Dataset) -> Validation:
     return Validation(images, np.asarray(classes), data.key)
 
 
-def trained(workshop: Workshop, model: Model, data: Entry, dataset: Dataset) -> Model:
-    """The model trained for int8, with the method's own options; a stage of the store."""
+def trained(
+    workshop: Workshop, model: Model, data: Entry, dataset: Dataset, **asked: object
+) -> Model:
+    """The model trained for int8, a stage of the store. asked: other options than its own."""
     method = methods.get(TRAINING)
-    options = validated(method.Options, {"model": model.name}, TRAINING)
+    options = validated(method.Options, {"model": model.name, **asked}, TRAINING)
     net = Net(f"{model.name}-{TRAINING}", method, options, {"model": model.name})
     assert trains_for(method) == "int8"
     entry = workshop.model(net, {"model": model.entry}, data, dataset)
     return Model(model.name, entry, conversion.graph(workshop, net.name, entry))
 
 
-def _opened(
+def opened(
     wish: Wish, recipe: Recipe, store: Path, events: Events
 ) -> tuple[Workshop, Model, Entry, Dataset]:
-    """The checkpoint with its graph, and the images split as for its training."""
+    """The checkpoint of a wish with its graph, and the images split as for its training.
+
+    Raises UsageError where the images are of other classes.
+    """
     found = checkpoints.load(wish.checkpoint)
     workshop = Workshop(Store(store), as_trained(recipe, found.provenance), events)
     images, listing = workshop.listed()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Of a diagnosis, the costliest layers; the file has them all.
 _MOST_LAYERS = 30
-_STEPS = ("Step", "Why", "Validation", "95 % interval", "Against fp32", "Time", "")
+STEPS = ("Step", "Why", "Validation", "95 % interval", "Against fp32", "Time", "")
 _LAYERS = (
     *("Layer", "Kind", "Output dB", "Weights dB", "Input dB"),
     *("Lost alone", "Back without it", "Divergence alone", "Divergence without it"),
@@ -31,24 +31,29 @@ def climbs(run: Run) -> list[Html]:
             text = "Warning: the bound does not hold; what is shipped is the best that was found."
             parts.append(el("p", prose(text), class_="warning"))
         parts.append(_steps(climb))
-        cost = f"{units.plural(climb.num_evaluations, 'evaluation')} of {climb.num_images:,} images"
-        text = f"{cost}, {units.duration(climb.seconds)} in all; judged was {climb.judged}."
-        parts.append(el("p", prose(text), class_="muted"))
+        parts.append(el("p", prose(cost(climb)), class_="muted"))
         if climb.diagnosis is not None:
             parts.append(el("details", el("summary", "What each layer costs"), _layers(climb)))
     return parts
 
 
+def cost(climb: Climb) -> str:
+    """What the climb took, and how its steps were judged."""
+    count = f"{units.plural(climb.num_evaluations, 'evaluation')} of {climb.num_images:,} images"
+    return f"{count}, {units.duration(climb.seconds)} in all; judged was {climb.judged}."
+
+
 def _steps(climb: Climb) -> Html:
-    head = [column(name) for name in _STEPS]
+    head = [column(name) for name in STEPS]
     lines = [
-        el("tr", el("th", step.name, scope="row"), *(el("td", cell) for cell in _cells(climb, i)))
+        el("tr", el("th", step.name, scope="row"), *(el("td", cell) for cell in cells(climb, i)))
         for i, step in enumerate(climb.steps)
     ]
     return table(head, lines, "Steps of the climb", "plain compact untitled")
 
 
-def _cells(climb: Climb, index: int) -> list[str]:
+def cells(climb: Climb, index: int) -> list[str]:
+    """A step's cells under `STEPS`, but for its name."""
     step = climb.steps[index]
     mark = "shipped" if index == climb.chosen else ""
     if step.top1 is None or step.low is None or step.high is None or step.drop is None:
@@ -101,10 +106,10 @@ def climb_table(climb: Climb) -> Table:
     """The steps in the terminal; the one that is shipped is marked."""
     from rich.text import Text
 
-    shown = _plain_table(_STEPS, left=2)
+    shown = _plain_table(STEPS, left=2)
     for i, step in enumerate(climb.steps):
         style = "bold green" if i == climb.chosen else "dim" if step.error else ""
-        shown.add_row(*(Text(cell) for cell in (step.name, *_cells(climb, i))), style=style)
+        shown.add_row(*(Text(cell) for cell in (step.name, *cells(climb, i))), style=style)
     return shown
 
 

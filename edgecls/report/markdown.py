@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from edgecls.report import units
+from edgecls.report.climb import STEPS, cells, cost
 from edgecls.report.data import files, notes, splits
 from edgecls.report.doubts import summary
 from edgecls.report.loading import Run
@@ -31,6 +32,7 @@ def document(run: Run) -> str:
         "## Rows",
         _rows(run),
         *_trust(run),
+        *_climbs(run),
         "## Data",
         *(text(note) for note in notes(info.data)),
         _splits(run),
@@ -88,6 +90,17 @@ def _trust(run: Run) -> list[str]:
         cells += [f"{each.paired.gained:,}", " → ".join(means)]
         lines.append([text(cell) for cell in cells])
     return ["## Trust after compression", text(summary(compared)), _table(_TRUST, lines)]
+
+
+def _climbs(run: Run) -> list[str]:
+    """How each int8 model that was to keep a bound came to it."""
+    parts = ["## The climb of int8"] if run.climbs else []
+    for name, climb in run.climbs.items():
+        steps = [[step.name, *cells(climb, i)] for i, step in enumerate(climb.steps)]
+        lines = [[text(cell) for cell in line] for line in steps]
+        parts += [f"### {text(name)}", text(climb.verdict + "."), _table(STEPS, lines)]
+        parts.append(text(cost(climb)))
+    return parts
 
 
 def _splits(run: Run) -> str:

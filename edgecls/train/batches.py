@@ -1,4 +1,4 @@
-"""The batches of an epoch: drawn, gathered and augmented in a thread ahead of the training.
+"""The batches of an epoch: drawn, gathered and augmented, ahead of a training or between its steps.
 
 A batch is a function of (seed, epoch, index) alone, so that a training can go on after any epoch,
 and so that no thread's timing shows in a result.
@@ -37,7 +37,7 @@ class Loader:
     """Images and their classes, and how batches are made of them.
 
     balanced: classes are drawn alike, each epoch with replacement. rank, ranks: which share of
-    every batch is this process's.
+    every batch is this process's. ahead: in a thread, which pays where a core is idle.
     """
 
     images: Images
@@ -48,6 +48,7 @@ class Loader:
     balanced: bool = False
     rank: int = 0
     ranks: int = 1
+    ahead: bool = True
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -60,6 +61,10 @@ class Loader:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of `epoch` (from 1)."""
         parts = np.split(self._order(epoch), self._cuts())
+        if not self.ahead:
+            for index, part in enumerate(parts):
+                yield self._make(epoch, index, part)
+            return
         # One worker: batches are made in order, and its own thread count is one core's.
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             pending = [pool.submit(self._make, epoch, i, p) for i, p in enumerate(parts[:AHEAD])]

@@ -11,7 +11,8 @@ from edgecls.quantize.climbing import Climb, Step
 from edgecls.quantize.diagnosis import Diagnosis, LayerCost
 from edgecls.report.climb import diagnosis_table
 from edgecls.report.html import page
-from edgecls.report.loading import load
+from edgecls.report.loading import Run, load
+from edgecls.report.markdown import document
 from edgecls.rundir import RESULTS, add_file
 
 LAYER = LayerCost("body.<0>", "Conv", 12.0, 40.0, None, 3.0, 2.5, 0.2, 0.01, 51.0)
@@ -31,18 +32,24 @@ FOUND = Climb(
 
 
 @pytest.fixture
-def shown(make_run):
-    """The report's page of a run whose first row was climbed to."""
+def climbed_run(make_run):
+    """A run whose first row was climbed to."""
 
-    def make(found: Climb) -> str:
+    def make(found: Climb) -> Run:
         folder = make_run(f"bound-{found.max_drop}").path
         rows = read_results(folder / RESULTS)
         digest = add_file(folder, found.to_json().encode(), "json")
         first = rows[0].with_(files={**rows[0].files, "climb": digest})
         write_results(folder / RESULTS, [first, *rows[1:]])
-        return page(load(folder))
+        return load(folder)
 
     return make
+
+
+@pytest.fixture
+def shown(climbed_run):
+    """The report's page of such a run."""
+    return lambda found: page(climbed_run(found))
 
 
 def test_every_step_is_shown_with_what_it_cost(shown):
@@ -59,7 +66,14 @@ def test_a_bound_that_does_not_hold_is_a_warning(shown):
 
 
 def test_a_run_without_a_climb_has_no_section(make_run):
-    assert "The climb of int8" not in page(load(make_run().path))
+    run = load(make_run().path)
+    assert "The climb of int8" not in page(run) + document(run)
+
+
+def test_the_short_form_tells_the_climb_too(climbed_run):
+    found = document(climbed_run(FOUND))
+    assert "## The climb of int8" in found and "3 evaluations of 200 images" in found
+    assert found.count("shipped |") == 1 and "body.&lt;0&gt; in float" in found
 
 
 def test_the_terminal_has_a_line_for_each_layer():

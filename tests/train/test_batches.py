@@ -122,6 +122,14 @@ def test_a_batch_is_the_same_whatever_the_threads_do(monkeypatch):
         )
 
 
+def test_batches_made_ahead_and_in_between_are_the_same():
+    made = [loader(how=BUSY, ahead=ahead).epoch(3) for ahead in (True, False)]
+    pairs = zip(*made, strict=True)
+    for one, other in pairs:
+        assert torch.equal(one.images, other.images) and torch.equal(one.classes, other.classes)
+        assert torch.equal(one.generator.get_state(), other.generator.get_state())
+
+
 def test_torchs_own_generator_is_left_alone():
     torch.manual_seed(3)
     state = torch.get_rng_state()
