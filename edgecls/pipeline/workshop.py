@@ -42,7 +42,7 @@ from edgecls.world import world
 VERSIONS = {
     "digits": 1,
     "unpacked": 1,
-    "data": 3,
+    "data": 2,
     "model": 2,
     "graph": 1,
     "answers": 1,
