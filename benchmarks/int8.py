@@ -39,6 +39,7 @@ from edgecls.models.checkpoint import JSON, WEIGHTS
 from edgecls.pipeline import conversion, quantizing
 from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Silent
+from edgecls.pipeline.package import AT_HAND
 from edgecls.pipeline.quantized import Wish, opened, validation
 from edgecls.pipeline.quantized import trained as int8_trained
 from edgecls.pipeline.quantizing import Model, Validation
@@ -100,7 +101,7 @@ def answers(
 ) -> dict[str, Logits]:
     """split -> the logits of an int8 model, by its bundle's runner or in ONNX Runtime."""
     label = f"{model.name}: {target.name}"
-    if quantizing.runs_here(target):
+    if quantizing.runs_here(target, AT_HAND):
         entry = conversion.bundle(
             this.workshop, model.name, model.entry, model.graph, target, "int8", remedies
         )

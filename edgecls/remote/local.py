@@ -41,6 +41,20 @@ class _Signals:
         return None
 
 
+def started(command: list[str]) -> Process:
+    """A process of this machine that answers requests."""
+    stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Process.close
+    popen = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        cwd=tempfile.gettempdir(),
+        process_group=0,  # Ctrl-C is the host's to handle; an orphan that is stopped is hung up
+    )
+    return Process(popen, stderr, _Signals(popen))
+
+
 class LocalHost:
     """Runs a bundle in a process beside this one, in this Python, isolated from its settings."""
 
@@ -50,16 +64,7 @@ class LocalHost:
     def start(self, bundle: Path, meta: Meta, threads: int) -> Process:
         # Isolated: no PYTHONPATH, no user site, and nothing beside the runner goes before them.
         command = [sys.executable, "-I", "-B", str((bundle / "infer.py").resolve())]
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Process.close
-        popen = subprocess.Popen(
-            [*command, "--serve", "--threads", str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            cwd=tempfile.gettempdir(),
-            process_group=0,  # Ctrl-C is the host's to handle; an orphan that is stopped is hung up
-        )
-        return Process(popen, stderr, _Signals(popen))
+        return started([*command, "--serve", "--threads", str(threads)])
 
     def mended(self, error: EdgeclsError) -> EdgeclsError:
         return error
