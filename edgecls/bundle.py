@@ -52,6 +52,7 @@ def make(contents: Contents, out: Path, runs_here: bool) -> None:
     become its second reference, and a bundle that fails its own check raises ConversionError.
     """
     for name in contents.artifact.files:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(contents.artifact.folder / name, out / name)
     for name, path in kit_files(contents.target.kit).items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)

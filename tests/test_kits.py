@@ -13,7 +13,10 @@ import pytest
 from edgecls import kits, targets
 from edgecls.errors import EdgeclsError
 
-OWN = ["executorch", "litert", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "torch"]
+OWN = [
+    *("coreml", "executorch", "litert", "ncnn", "onnxruntime", "openvino"),
+    *("tensorrt", "tensorrt-rtx", "torch"),
+]
 
 
 def test_every_target_has_its_kit() -> None:

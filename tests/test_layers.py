@@ -16,6 +16,7 @@ HEAVY = (
     *("torch", "torchvision", "torch_pruning", "sklearn", "scipy", "safetensors"),
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf", "tensorrt", "tensorrt_rtx"),
     *("executorch", "litert_torch", "ai_edge_litert", "ai_edge_quantizer", "torchao"),
+    *("coremltools", "ncnn", "pnnx"),
 )
 LIGHT = (
     *("edgecls.core", "edgecls.errors", "edgecls.recipe", "edgecls.bundle", "edgecls.runner"),

@@ -6,29 +6,52 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from edgecls.cli.purpose import batch, made_for, tell_scheme
 from edgecls.core import Batch, Precision, Purpose
 
+if TYPE_CHECKING:
+    from edgecls.pipeline.everywhere import Limits
+
 FOLDER = click.Path(path_type=Path)
 trusted = click.option(
     "--trust-code", is_flag=True, help="Start a runner that is no installed kit's."
 )
 COUNT = click.IntRange(min=1)
+ALL = "all"
 threads = click.option("--threads", type=COUNT, default=1, show_default=True, help="CPU threads.")
 
 
 @click.command()
 @click.argument("checkpoint", type=FOLDER)
-@click.option("--target", required=True, help="A runtime; `edgecls targets` lists them.")
-@click.option("--precision", type=click.Choice(get_args(Precision)), help="[default: fp32]")
+@click.option("--target", required=True, help="A runtime (`edgecls targets` lists them), or all.")
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="[default: fp32; with all: every one]",
+)
 @made_for
 @batch
-@click.option("--out", type=FOLDER, help="The bundle's folder [default: <target>-<precision>].")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="The bundle's folder [default: <target>-<precision>; with all: bundles, for all of them].",
+)
 @click.option("--force", is_flag=True, help="Replace what is in --out.")
+@click.option("--jobs", type=COUNT, help="With all: so many at once [default: cores and memory].")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(1, 86_400),
+    help="With all: seconds of each. [default: 1800]",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(0.1, 10_000),
+    help="With all: gigabytes of each [default: its share].",
+)
 def export(
     checkpoint: Path,
     target: str,
@@ -37,10 +60,25 @@ def export(
     batch: Batch,
     out: Path | None,
     force: bool,
+    jobs: int | None,
+    time_limit: float | None,
+    memory: float | None,
 ) -> None:
-    """Convert a checkpoint for a target and package it as a bundle that proves itself."""
+    """Convert a checkpoint for a target and package it as a bundle that proves itself.
+
+    With --target all, each conversion has a process of its own, several at once: one that crashes,
+    hangs or fills the memory costs its own row. What stands already is used again.
+    """
     from edgecls import targets
 
+    if target == ALL:
+        from edgecls.pipeline.everywhere import Limits
+
+        limits = Limits(jobs or 0, time_limit or Limits.timeout_s, int(1e9 * (memory or 0)))
+        purpose = Purpose(profile, batch)
+        _everywhere(checkpoint, precision, purpose, out or Path("bundles"), force, limits)
+        return
+    _only_with_all(jobs, time_limit, memory)
     precisions = targets.get(target).precisions
     chosen: Precision = precision or ("fp32" if "fp32" in precisions else precisions[0])
     from edgecls.device.meta import bundle_sha256
@@ -50,6 +88,49 @@ def export(
     written = convert(checkpoint, target, chosen, folder, force, purpose=Purpose(profile, batch))
     tell_scheme(written)
     click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
+
+
+def _only_with_all(jobs: int | None, time_limit: float | None, memory: float | None) -> None:
+    from edgecls.errors import UsageError
+
+    given = {"--jobs": jobs, "--time-limit": time_limit, "--memory": memory}
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} has no effect on one target", "leave it, or --target all")
+
+
+def _everywhere(
+    checkpoint: Path,
+    precision: Precision | None,
+    purpose: Purpose,
+    out: Path,
+    force: bool,
+    limits: Limits,
+) -> None:
+    """Convert for all targets, print a line each, and exit with 1 where one failed."""
+    from edgecls.cli.display import display, one_line
+    from edgecls.pipeline.everywhere import export_everywhere
+
+    found = export_everywhere(
+        checkpoint,
+        out,
+        display(),
+        precision=precision,
+        purpose=purpose,
+        force=force,
+        limits=limits,
+    )
+    wide = max(len(row.name) for row in found)
+    for row in found:
+        told = one_line(row.outcome.reason)
+        if row.outcome.status == "ok":
+            took = f"{row.seconds:.1f} s" if row.seconds else "stood already"
+            told = f"{row.size_bytes / 1e3:,.0f} kB  {row.folder}  {took}"
+        click.echo(f"{row.name:<{wide}}  {row.outcome.status:<7}  {told}")
+    fixes = {f"  fix: {row.name}: {one_line(row.outcome.fix)}" for row in found if row.outcome.fix}
+    for line in sorted(fixes):
+        click.echo(line, err=True)
+    sys.exit(1 if any(row.outcome.status == "failed" for row in found) else 0)
 
 
 @click.command()

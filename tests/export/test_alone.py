@@ -50,6 +50,7 @@ def run(python: Path, *arguments: object) -> tuple[int, dict[str, Any], str]:
 FINDS = """
 import importlib.util, json, sys
 names = ("edgecls", "torch", "onnx", "onnxruntime", "openvino", "ai_edge_litert", "litert_torch",
+         "ncnn", "pnnx", "coremltools",
          "numpy", "PIL", "click", "pip")
 print(json.dumps({name: importlib.util.find_spec(name) is not None for name in names}))
 """
@@ -62,6 +63,7 @@ print(json.dumps({name: importlib.util.find_spec(name) is not None for name in n
         ("onnxruntime", "onnxruntime", ()),
         ("openvino", "openvino", ()),
         ("litert", "ai-edge-litert", ("flatbuffers", "ml_dtypes", "tqdm", "typing_extensions")),
+        ("ncnn", "ncnn", ()),
     ],
 )
 def test_a_bundle_needs_its_runtime_numpy_and_pillow(

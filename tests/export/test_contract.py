@@ -21,7 +21,7 @@ from edgecls.device import meta
 PackageBundle = Callable[[str, str], Path]
 FakeBundle = Callable[..., Path]
 # Target -> the package that converts to it, if it is not one that edgecls itself needs.
-CONVERTERS = {"executorch": "executorch", "litert": "litert-torch"}
+CONVERTERS = {"executorch": "executorch", "litert": "litert-torch", "ncnn": "pnnx"}
 HERE = [
     "onnxruntime",
     "openvino",

@@ -31,7 +31,7 @@ def captured(net: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
         )
         graph = program.run_decompositions({}).module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
-    _drop_checks(graph)
+    drop_checks(graph)
     _mean_for_pool(graph.graph)
     _fold_batchnorm(graph)
     return cleaned(graph)
@@ -77,7 +77,7 @@ def _export_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, ValueError, TypeError, NotImplementedError, TorchDynamoException)
 
 
-def _drop_checks(graph: fx.GraphModule) -> None:
+def drop_checks(graph: fx.GraphModule) -> None:
     """Assertions have no reader, but count as effects: they would stay in the program."""
     for node in list(graph.graph.nodes):
         if node.op == "call_function" and not node.users:

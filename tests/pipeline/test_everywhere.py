@@ -1,0 +1,102 @@
+"""`export --target all`: a row for each conversion, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecls import targets
+from edgecls.core import Purpose
+from edgecls.errors import UsageError
+from edgecls.pipeline import everywhere
+from edgecls.pipeline.events import Silent
+from edgecls.pipeline.everywhere import Limits, export_everywhere
+from edgecls.pipeline.watched import Watched, session_bytes
+
+ONE_AT_ONCE = Limits(jobs=1)
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the targets whose runtimes are always here."""
+    monkeypatch.setattr(targets, "names", lambda: ["onnxruntime", "openvino"])
+
+
+def test_all_targets_are_converted_once_and_then_stand(two, tiny_checkpoint: Path, tmp_path: Path):
+    asked = {"precision": "fp32", "limits": ONE_AT_ONCE}
+    found = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    assert [row.name for row in found] == ["onnxruntime fp32", "openvino fp32"]
+    assert all(row.outcome.status == "ok" and row.seconds > 0 for row in found)
+    assert all(row.size_bytes > 100_000 for row in found)
+    (found[0].folder / "model.onnx").unlink()
+    with pytest.raises(UsageError, match="exists already"):
+        export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    again = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked, force=True)
+    assert all(row.seconds > 0 for row in again)
+    stand = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    assert [row.seconds for row in stand] == [0.0, 0.0]
+    assert not list((tmp_path / "all").glob(".*"))
+
+
+def test_one_that_does_not_end_costs_its_own_row(
+    two, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = everywhere.Watched
+
+    def hanging(command: list[str], timeout_s: float, memory_bytes: int) -> Watched:
+        asked = json.loads(command[-1])
+        if asked.get("target") == "onnxruntime":
+            part = Path(asked["out"]).parent / ".onnxruntime-fp32-part"
+            code = f"import os, time; os.makedirs({str(part)!r}); time.sleep(600)"
+            return real([sys.executable, "-c", code], 3.0, memory_bytes)
+        return real(command, timeout_s, memory_bytes)
+
+    monkeypatch.setattr(everywhere, "Watched", hanging)
+    asked = {"precision": "fp32", "limits": ONE_AT_ONCE}
+    slow, good = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    assert slow.outcome.status == "failed" and "did not end in 3 s" in slow.outcome.reason
+    assert good.outcome.status == "ok"
+    assert [each.name for each in (tmp_path / "all").iterdir()] == ["openvino-fp32"]
+
+
+def test_a_batch_that_a_target_has_not_skips_it(two, tiny_checkpoint: Path, tmp_path: Path):
+    asked = {"precision": "bf16", "purpose": Purpose(batch="dynamic"), "limits": ONE_AT_ONCE}
+    (row,) = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    assert row.name == "openvino bf16"
+    assert row.outcome.status in ("ok", "skipped")
+
+
+def waited(process: Watched) -> everywhere.Outcome:
+    while (outcome := process.outcome()) is None:
+        time.sleep(0.05)
+    return outcome
+
+
+def test_a_process_that_crashes_is_told_with_its_signal():
+    code = "import os, sys; sys.stderr.write('deep inside'); sys.stderr.flush(); os.abort()"
+    outcome = waited(Watched([sys.executable, "-c", code], 60.0))
+    assert outcome.status == "failed"
+    assert "SIGABRT" in outcome.reason and "deep inside" in outcome.reason
+
+
+def test_what_is_no_outcome_is_a_failure():
+    outcome = waited(Watched([sys.executable, "-c", "print('hello')"], 60.0))
+    assert outcome.status == "failed" and "exit status 0" in outcome.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of a session")
+def test_a_process_whose_children_fill_the_memory_is_stopped_with_them():
+    hog = "import time; x = bytearray(400_000_000); time.sleep(600)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hog!r}])"
+    process = Watched([sys.executable, "-c", code], 60.0, memory_bytes=200_000_000)
+    session = process._popen.pid
+    outcome = waited(process)
+    assert outcome.status == "failed" and "more than 0.2 GB" in outcome.reason
+    deadline = time.monotonic() + 10
+    while session_bytes(session) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert session_bytes(session) == 0
