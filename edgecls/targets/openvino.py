@@ -35,8 +35,8 @@ class OpenVino:
     requirements = ("openvino>=2023.3",)
     packages = ("openvino", "nncf", "torch", "onnx")
     host_only = False
-    # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets where
-    # these lost 0.0 and 0.2.
+    # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets
+    # where these lost 0.0 and 0.2.
     quantizing = Quantizing(Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF)
 
     def availability(self) -> Availability:
