@@ -208,6 +208,9 @@ def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tupl
     about = field.description if field else None
     if detail["type"] == "missing":
         return f"{dotted} is missing", f"set it: {about}" if about else "set it"
+    if detail["type"] == "value_error":  # a rule of ours: its cause and, behind a colon, its cure
+        cause, _, cure = str(detail["msg"]).removeprefix("Value error, ").partition(": ")
+        return f"{dotted}: {cause}" if dotted else cause, cure
     if detail["type"] != "extra_forbidden":
         message = str(detail["msg"]).removeprefix("Input ").removeprefix("String ")
         if detail["type"] == "string_pattern_mismatch" and about:

@@ -51,7 +51,7 @@ def _show(found: Inspection) -> None:
     from rich.text import Text
 
     from edgecls.cli.display import show
-    from edgecls.report.inspection import facts, summary
+    from edgecls.report.inspection import facts, obstacles, summary
 
     classes = Table()
     classes.add_column("images of")
@@ -73,3 +73,5 @@ def _show(found: Inspection) -> None:
     if len(left_out) > _MAX_FILES:
         click.echo(f"and {len(left_out) - _MAX_FILES:,} more; --out or --json lists all")
     click.echo(summary(found))
+    for obstacle in obstacles(found):
+        click.echo(f"cannot be trained on yet: {one_line(obstacle)}")

@@ -76,7 +76,7 @@ def draw(
     classes: dict[str, list[Item]] = {label: [] for label in labels}
     for item in ranked(distinct.items, seed, "split"):
         classes[item.label].append(item)
-    _check_sizes(classes, tuple(sorted(given)), missing)
+    _check_sizes(classes, tuple(sorted(given)), missing, len(distinct.skipped))
     splits: dict[str, list[Item]] = {split: [] for split in SPLITS}
     for members in classes.values():
         pool = [item for item in members if item.split in (None, "train")]
@@ -123,7 +123,10 @@ def _counts(size: int, fractions: SplitFractions, missing: Sequence[str]) -> dic
 
 
 def _check_sizes(
-    classes: Mapping[str, Sequence[Item]], given: Sequence[str], missing: Sequence[str]
+    classes: Mapping[str, Sequence[Item]],
+    given: Sequence[str],
+    missing: Sequence[str],
+    num_contradictions: int,
 ) -> None:
     """Raises DataError for a class that cannot have an image in every split."""
     needs = {"train": 1 + len(missing), "validation": 1, "test": 1}
@@ -137,8 +140,14 @@ def _check_sizes(
         where = f" in {split}" if given else ""
         purpose = f", one each for train, {' and '.join(missing)}" if missing else ""
         need = f"{needs[split]}{purpose if split == 'train' else ''}"
+        cure = "add images to them, or remove the classes"
+        if num_contradictions:
+            cure = (
+                f"{num_contradictions:,} images were left out because the same pixels stand under "
+                "another label: edgecls data inspect lists them; settle those first"
+            )
         raise DataError(
             f"classes with too few different images that can be used{where}: {some(names)}; "
             f"at least {need} are needed",
-            "add images to them, or remove the classes",
+            cure,
         )

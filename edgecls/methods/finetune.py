@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field, computed_field, model_validator
 
 from edgecls.core import Context, Workload
 from edgecls.train.options import FitOptions
@@ -48,6 +48,19 @@ class FinetuneOptions(FitOptions):
     )
     lora_rank: int = Field(0, ge=0, description="train adapters of this rank instead (0: none)")
     lora_alpha: float = Field(16.0, gt=0, description="adapters are scaled by alpha / rank")
+
+    @model_validator(mode="after")
+    def _is_used(self) -> Self:
+        if "lora_alpha" in self.model_fields_set and not self.lora_rank:
+            raise ValueError("lora_alpha has no effect: it needs lora_rank above 0")
+        chosen = {
+            "freeze": self.freeze != "none",
+            "unfreeze_every": self.unfreeze_every > 0,
+            "layer_decay": self.layer_decay != 1.0,
+        }
+        for name in (name for name, is_chosen in chosen.items() if self.lora_rank and is_chosen):
+            raise ValueError(f"{name} has no effect: with lora_rank the adapters learn; leave one")
+        return self
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -64,6 +64,8 @@ def apply_method(
     workshop.tell_left_out(data)
     net = Net(out.name, method, checked, {})
     entry = workshop.model(net, parents, data, datas.load(data.out, listing.root))
+    if entry.cached:
+        events.note(f"finished before, and taken from {out.parent / '.store'}")
     if world().is_first:
         places.place(out, lambda part: shutil.copytree(entry.out, part, dirs_exist_ok=True))
     return out

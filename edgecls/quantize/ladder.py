@@ -47,14 +47,14 @@ NNCF = (
         "the tool's own default: per-channel weights, fast bias correction",
     ),
     Rung(
-        "full bias correction",
-        Remedies(ranges="mean", bias_correction="full"),
-        "sees shifts that add up from layer to layer",
+        "min-max",
+        Remedies(ranges="minmax"),
+        "cuts nothing at all, where the default means the images' extremes",
     ),
     Rung(
-        "min-max",
+        "full bias correction",
         Remedies(ranges="minmax", bias_correction="full"),
-        "cuts nothing at all, where the default means the images' extremes",
+        "sees shifts that add up from layer to layer",
     ),
     Rung(
         "histogram",
@@ -63,12 +63,12 @@ NNCF = (
     ),
     Rung(
         "equalisation",
-        Remedies(ranges="mean", bias_correction="full", equalise=True),
+        Remedies(ranges="minmax", bias_correction="full", equalise=True),
         "one channel no longer takes the range of all others",
     ),
     Rung(
         "SmoothQuant",
-        Remedies(ranges="mean", bias_correction="full", smooth_quant=0.5),
+        Remedies(ranges="minmax", bias_correction="full", smooth_quant=0.5),
         "moves what is hard to quantize from activations into weights",
     ),
 )

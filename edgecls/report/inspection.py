@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from edgecls import __version__
 from edgecls.data.contact import Sheet
 from edgecls.data.copies import Duplicate
-from edgecls.data.inspection import Inspection, Sizes
+from edgecls.data.inspection import ALL, Inspection, Sizes
 from edgecls.data.listing import Skipped, some
 from edgecls.report.contact import contact
 from edgecls.report.markup import Html, column, el, foreign, number_cell, table
@@ -15,6 +15,9 @@ from edgecls.report.page import Head, Section, document
 
 # The rest is in the JSON: a longer list would make the page too heavy to open.
 MAX_FILES = 2000
+
+# One each for train, validation and test.
+FEWEST = 3
 
 
 def page(found: Inspection, sheet: Sheet) -> str:
@@ -31,7 +34,8 @@ def page(found: Inspection, sheet: Sheet) -> str:
     ]
     sections = [Section(name, title, "", [content]) for name, title, content in parts]
     head = Head(found.source, __version__, kind="data inspect")
-    return document(head, [el("p", summary(found), class_="lead")], sections)
+    warned = [el("p", f"Cannot be trained on yet: {text}.") for text in obstacles(found)]
+    return document(head, [el("p", summary(found), class_="lead"), *warned], sections)
 
 
 def summary(found: Inspection) -> str:
@@ -42,8 +46,24 @@ def summary(found: Inspection) -> str:
         end = f"largest to smallest class: {found.imbalance:.1f} to 1"
     return (
         f"{found.num_images:,} of {found.num_files:,} files are images that can be used, in "
-        f"{len(found.labels):,} classes; {end}."
+        f"{len(found.labels):,} {'class' if len(found.labels) == 1 else 'classes'}; {end}."
     )
+
+
+def obstacles(found: Inspection) -> list[str]:
+    """Why nothing can be trained on it as it is."""
+    told = []
+    if len(found.labels) < 2:
+        told.append("there is only one class, and a classifier needs two")
+    if found.empty:
+        told.append(f"no image can be used of {some(found.empty)}")
+    if list(found.counts) == [ALL]:
+        small = [f"{label} ({n})" for label, n in found.counts[ALL].items() if 0 < n < FEWEST]
+        if small:
+            told.append(
+                f"too few images, fewer than one each for train, validation and test: {some(small)}"
+            )
+    return told
 
 
 def facts(found: Inspection) -> list[tuple[str, str]]:

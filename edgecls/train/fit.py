@@ -296,15 +296,17 @@ def _freeze_norms(net: nn.Module) -> None:
 
 
 def _validate(trainer: Trainer) -> tuple[float, float]:
-    """(cross entropy, top-1) on validation; every process looks at its share."""
+    """(cross entropy, top-1) on validation; every process looks at its share.
+
+    In fp32, whatever the training computes in: the epoch that is kept is judged as it will ship.
+    """
     images, classes = trainer.context.data["validation"]
     place = trainer.place
     cuts = [len(images) * rank // place.size for rank in range(place.size + 1)]
     part = images[cuts[place.rank] : cuts[place.rank + 1]]
     logits = np.zeros((0, len(trainer.context.data.labels)), np.float32)
     if len(part):
-        with trainer.autocast():
-            logits = predict(trainer.net, trainer.normalise, part)
+        logits = predict(trainer.net, trainer.normalise, part)
     logits = parallel.gathered(logits, place)
     return _score(logits, classes)
 

@@ -52,6 +52,7 @@ def test_an_empty_class_is_reported_and_a_training_refuses_it(edgecls, digit_ima
     assert ended.status == 0, ended.err
     assert "left out: ten: a class folder without a file" in ended.out
     assert "in 11 classes; a class is empty." in ended.out
+    assert "cannot be trained on yet: no image can be used of 'ten'" in ended.out
     ended = edgecls("train", "--data", root)
     assert ended.status == 1 and "class folders without a file: 'ten'" in ended.err
     archive = shutil.make_archive(str(tmp_path / "digits"), "gztar", root)
@@ -59,6 +60,18 @@ def test_an_empty_class_is_reported_and_a_training_refuses_it(edgecls, digit_ima
     assert json.loads(ended.out)["counts"]["images"]["ten"] == 0
     ended = edgecls("train", "--data", archive)
     assert ended.status == 1 and "class folders without a file: 'ten'" in ended.err
+
+
+def test_too_little_to_train_on_is_told_before(edgecls, digit_images, tmp_path):
+    shutil.copytree(digit_images / "3", tmp_path / "one/3")
+    for image in sorted((tmp_path / "one/3").iterdir())[2:]:
+        image.unlink()
+    ended = edgecls("data", "inspect", tmp_path / "one", "--out", tmp_path / "seen")
+    assert ended.status == 0, ended.err
+    assert "in 1 class;" in ended.out
+    assert "cannot be trained on yet: there is only one class" in ended.out
+    assert "cannot be trained on yet: too few images" in ended.out and "'3 (2)'" in ended.out
+    assert "only one class" in (tmp_path / "seen/inspection.html").read_text()
 
 
 def test_an_error_of_a_packed_source_names_what_the_user_gave(edgecls, digit_images, tmp_path):

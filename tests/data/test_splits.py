@@ -161,6 +161,14 @@ def test_copies_with_different_labels_are_both_left_out():
     assert drawing.notes
 
 
+def test_a_class_that_contradictions_emptied_is_told_so():
+    items = _items({"a": 10, "b": 10})
+    clashes = [Item(f"c/{n}.png", "c", item.identity) for n, item in enumerate(items[:10])]
+    with pytest.raises(DataError, match="too few different images") as caught:
+        _draw([*items, *clashes])
+    assert "20 images were left out because the same pixels" in caught.value.fix
+
+
 def _leaky():
     return [
         *_items({"a": 10, "b": 10}, "train"),

@@ -153,3 +153,19 @@ def test_layers_near_the_image_learn_slower():
     rates = [part.lr_scale for part in found]
     assert rates == [0.5**i for i in reversed(range(len(found)))]
     assert parts_of(net, FinetuneOptions(arch="resnet8", lora_rank=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"lora_alpha": 4.0}, "lora_alpha has no effect"),
+        ({"lora_rank": 2, "freeze": "backbone"}, "freeze has no effect"),
+        ({"lora_rank": 2, "unfreeze_every": 1}, "unfreeze_every has no effect"),
+        ({"lora_rank": 2, "layer_decay": 0.5}, "layer_decay has no effect"),
+    ],
+)
+def test_an_option_without_effect_is_refused(options: dict[str, object], cause: str):
+    with pytest.raises(UsageError) as caught:
+        validated(FinetuneOptions, options, "finetune")
+    assert caught.value.cause == f"finetune: {cause}"
+    assert "lora_rank" in caught.value.fix and "Value error" not in str(caught.value)

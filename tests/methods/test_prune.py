@@ -158,7 +158,7 @@ def test_a_latency_that_nothing_measures_is_refused(apply, tiny_checkpoint):
 def test_options_without_effect_are_refused(given, said):
     with pytest.raises(UsageError) as caught:
         validated(METHOD.Options, {"model": "m", **given}, "models.x")
-    assert said in caught.value.fix
+    assert said in f"{caught.value.cause}: {caught.value.fix}"
 
 
 def test_without_a_goal_it_halves_the_macs():

@@ -23,7 +23,7 @@ def test_files_of_known_kinds_are_taken_also_beside_the_results(name, tmp_path):
     places.check(str(tmp_path / name), tmp_path / "runs" / "x")
 
 
-@pytest.mark.parametrize("name", ["x.zip", "x.jpg", "csv", "tar.gz"])
+@pytest.mark.parametrize("name", ["x.7z", "x.jpg", "csv", "tar.gz"])
 def test_other_files_are_refused_and_the_known_kinds_named(name, tmp_path):
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(UsageError, match="is a file, not a folder") as caught:

@@ -494,3 +494,11 @@ def test_a_loss_is_told_the_place_of_its_images_in_the_epoch(train):
         rows = [(begin, end) for number, begin, end in places if number == epoch]
         assert rows[0][0] == 0 and len(rows) > 2
         assert [begin for begin, _ in rows[1:]] == [end for _, end in rows[:-1]]
+
+
+def test_a_training_in_bf16_is_judged_as_its_net_will_ship(train, tiny_data):
+    images, classes = tiny_data["validation"]
+    net, curves = train(precision="bf16", keep="last")
+    logits = torch.from_numpy(fit.predict(net, Normalise(tiny_data.preprocess), images))
+    expected = torch.nn.functional.cross_entropy(logits, torch.from_numpy(np.array(classes)))
+    assert curves[-1]["val_loss"] == pytest.approx(float(expected), rel=1e-5)

@@ -19,7 +19,8 @@ if sys.argv[1] == "kept":
 def step():
     return [torch.ones(4_000_000) for _ in range(8)]
 
-step()
+for _ in range(3):
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(4):
     step()
@@ -37,4 +38,4 @@ def test_a_step_does_not_fetch_its_memory_anew():
         command = [sys.executable, "-c", FAULTS, way]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         faults[way] = int(done.stdout)
-    assert faults["kept"] * 10 < faults["as it comes"]
+    assert faults["kept"] * 4 < faults["as it comes"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgecls import archives
 from edgecls.data.listing import Listing
 from edgecls.data.sources import archive, cifar, folders, huggingface, idx, manifest, torchvision
 from edgecls.data.sources.packed import UNDERSTOOD, Packed
@@ -23,8 +24,9 @@ def is_source(source: str) -> bool:
     """
     if torchvision.name_of(source) is not None:
         return True
-    known = (*manifest.SUFFIXES, *archive.SUFFIXES)
-    return source.lower().endswith(known) and Path(source).is_file()
+    path = Path(source)
+    is_table = source.lower().endswith(manifest.SUFFIXES) and path.is_file()
+    return is_table or archives.is_archive(path)
 
 
 def located(source: str) -> Path:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 UNDERSTOOD = (
     "one folder per class, also below train, validation and test; manifest.csv or .parquet with "
     "the columns path, label and optionally split; the files of MNIST (IDX), CIFAR-10 or "
-    "CIFAR-100; a Hugging Face dataset (save_to_disk, or its Parquet files); a .tar.gz of one of "
-    "these; torchvision:NAME"
+    "CIFAR-100; a Hugging Face dataset (save_to_disk, or its Parquet files); a .zip or .tar.gz of "
+    "one of these; torchvision:NAME"
 )
 _UNSAFE = re.compile(r"[/\x00-\x1f\x7f]")
 _MAX_NAME_BYTES = 200

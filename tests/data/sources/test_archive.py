@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+from edgecls.archives import Limits
 from edgecls.core import SilentProgress
 from edgecls.data import find, scan
 from edgecls.data.sources import archive
@@ -76,14 +77,14 @@ def test_a_member_that_is_no_plain_file_below_it_is_refused(tar, tmp_path, membe
 
 
 def test_more_bytes_than_the_limit_are_not_written(tar, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_BYTES", 1000)
+    monkeypatch.setattr(archive, "LIMITS", Limits(bytes=1000))
     assert unpack(tar(("a/1", b"1" * 500), ("b/1", b"2" * 500)), tmp_path)
     with pytest.raises(DataError, match="more than 1,000 bytes"):
         unpack(tar(("a/1", b"1" * 500), ("b/1", b"2" * 501), name="y.tgz"), tmp_path)
 
 
 def test_more_members_than_the_limit_are_not_written(tar, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(archive, "LIMITS", Limits(members=2))
     with pytest.raises(DataError, match="more than 2 members"):
         unpack(tar(("a/1", b"1"), ("b/1", b"2"), ("b/2", b"3")), tmp_path)
 
