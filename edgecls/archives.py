@@ -61,8 +61,7 @@ def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
     except (
         OSError,
         EOFError,
-        NotImplementedError,  # a compression that Python does not know
-        RuntimeError,
+        RuntimeError,  # a password, or a compression that Python does not know
         tarfile.TarError,
         zipfile.BadZipFile,
         zlib.error,
@@ -106,11 +105,11 @@ def _check(path: Path, members: Iterator[_Member], where: Path, limits: Limits) 
         total += member.size
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts or PureWindowsPath(member.name).drive:
-            raise _refused(path, f"{_printable(member.name)} leads out of it")
+            raise _refused(path, f"{printable(member.name)} leads out of it")
         if not member.is_plain:
-            raise _refused(path, f"{_printable(member.name)} is a link or a device")
+            raise _refused(path, f"{printable(member.name)} is a link or a device")
         if member.is_encrypted:
-            raise _refused(path, f"{_printable(member.name)} is encrypted")
+            raise _refused(path, f"{printable(member.name)} is encrypted")
         if total > most:
             raise _refused(path, f"its files have more than {most:,} bytes")
         if count > limits.members:
@@ -123,10 +122,10 @@ def _refused(path: Path, reason: str) -> DataError:
     )
 
 
-def _printable(name: str) -> str:
-    r"""A name as valid text: bytes that are not UTF-8 become ``\xNN``."""
+def printable(name: str) -> str:
+    r"""`name` as valid text: bytes that are not UTF-8 become ``\xNN``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _shown(path: Path) -> str:
-    return _printable(str(path))
+    return printable(str(path))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from edgecls.archives import printable as printable
 
 # In the order in which a split's images are worth protecting: the test set loses none.
 SPLITS = ("train", "validation", "test")
@@ -64,11 +65,6 @@ class Listing:
         """The splits that the folders give; empty where the tool draws all of them."""
         found = {entry.split for entry in self.entries}
         return tuple(split for split in SPLITS if split in found)
-
-
-def printable(name: str) -> str:
-    r"""`name` as valid text: bytes that are not UTF-8 become ``\xNN``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:

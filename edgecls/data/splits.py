@@ -142,9 +142,9 @@ def _check_sizes(
         need = f"{needs[split]}{purpose if split == 'train' else ''}"
         cure = "add images to them, or remove the classes"
         if num_contradictions:
-            cure = (
-                f"{num_contradictions:,} images were left out because the same pixels stand under "
-                "another label: edgecls data inspect lists them; settle those first"
+            cure += (
+                f"; {num_contradictions:,} images were left out because the same pixels stand "
+                "under another label: edgecls data inspect lists them"
             )
         raise DataError(
             f"classes with too few different images that can be used{where}: {some(names)}; "
