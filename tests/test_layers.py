@@ -21,7 +21,8 @@ HEAVY = (
 LIGHT = (
     *("edgecls.core", "edgecls.errors", "edgecls.recipe", "edgecls.bundle", "edgecls.runner"),
     *("edgecls.doctor", "edgecls.intel", "edgecls.jetpack", "edgecls.nvidia"),
-    *("edgecls.trust", "edgecls.kits", "edgecls.plugins", "edgecls.hardware", "edgecls.store"),
+    *("edgecls.trust", "edgecls.packed", "edgecls.kits", "edgecls.plugins"),
+    *("edgecls.hardware", "edgecls.store"),
     *("edgecls.rundir", "edgecls.device", "edgecls.device.harness", "edgecls.device.commands"),
     *("edgecls.device.meta", "edgecls.bench", "edgecls.bench.protocol", "edgecls.bench.rows"),
     *("edgecls.bench.accuracy", "edgecls.report", "edgecls.data", "edgecls.cli"),

@@ -137,10 +137,11 @@ def _everywhere(
 @click.argument("bundle", type=FOLDER)
 @trusted
 def verify(bundle: Path, trust_code: bool) -> None:
-    """Prove that a bundle is whole and still answers as it should."""
+    """Prove that a bundle, as a folder or an archive, is whole and still answers as it should."""
+    from edgecls.packed import opened
     from edgecls.runner import Runner
 
-    with Runner(bundle, trust_code=trust_code) as runner:
+    with opened(bundle) as folder, Runner(folder, trust_code=trust_code) as runner:
         result = runner.ask({"do": "verify"})
     click.echo(json.dumps(result))
     sys.exit(0 if result["ok"] else 1)
@@ -152,9 +153,10 @@ def verify(bundle: Path, trust_code: bool) -> None:
 @trusted
 def predict(bundle: Path, images: tuple[Path, ...], trust_code: bool) -> None:
     """Classify images with a bundle: one line each, file, label and confidence."""
+    from edgecls.packed import opened
     from edgecls.runner import Runner
 
-    with Runner(bundle, trust_code=trust_code) as runner:
+    with opened(bundle) as folder, Runner(folder, trust_code=trust_code) as runner:
         result = runner.ask({"do": "predict", "images": [str(p.resolve()) for p in images]})
     for shown, found in zip(images, result["predictions"], strict=True):
         if "error" in found:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecls import trust
+from edgecls import packed, trust
 from edgecls.bench import rows
 from edgecls.bench.images import Image, balanced
 from edgecls.bench.proof import Proof, prove
@@ -27,6 +28,17 @@ class Asked:
     count: int = 500
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A bundle on a host. folder: where it lies, unpacked; drawn: the images it is asked about."""
+
+    bundle: Path
+    folder: Path
+    meta: Meta
+    host: Host
+    drawn: Sequence[Image]
+
+
 def bench(
     bundles: Sequence[Path],
     protocol: Protocol,
@@ -39,39 +51,39 @@ def bench(
 
     Raises TrustError before anything of a bundle runs or travels, and DataError for `asked`.
     """
-    try:
-        metas = [trust.check(bundle, trust_code) for bundle in bundles]
+    with ExitStack() as stack:
+        for host in hosts:
+            stack.callback(host.close)
+        folders = [stack.enter_context(packed.opened(bundle)) for bundle in bundles]
+        metas = [trust.check(folder, trust_code) for folder in folders]
         images = [_images(meta, asked) for meta in metas]
         jobs = [
-            (bundle, meta, host, drawn)
+            _Job(bundle, folder, meta, host, drawn)
             for host in hosts
-            for bundle, meta, drawn in zip(bundles, metas, images, strict=True)
+            for bundle, folder, meta, drawn in zip(bundles, folders, metas, images, strict=True)
         ]
         proofs = []
         with events.stage("proving") as progress:
-            for number, (bundle, meta, host, drawn) in enumerate(jobs):
+            for number, job in enumerate(jobs):
+                meta, host = job.meta, job.host
                 progress.step(number, len(jobs), f"{meta.target} {meta.precision} on {host.name}")
-                proofs.append(prove(bundle, host, drawn, protocol.threads, trust_code))
+                proofs.append(prove(job.folder, host, job.drawn, protocol.threads, trust_code))
         able = [i for i, proof in enumerate(proofs) if not proof.fell_out.error]
         with events.stage("measuring") as progress:
-            places = [(jobs[i][0], jobs[i][2]) for i in able]
+            places = [(jobs[i].folder, jobs[i].host) for i in able]
             measured = dict(zip(able, measure(places, protocol, progress, trust_code), strict=True))
-    finally:
-        for host in hosts:
-            host.close()
-    return [
-        rows.with_latency(
-            _row(bundle, meta, host, proofs[i]), measured.get(i, proofs[i].fell_out), protocol
-        )
-        for i, (bundle, meta, host, _) in enumerate(jobs)
-    ]
+        return [
+            rows.with_latency(_row(job, proofs[i]), measured.get(i, proofs[i].fell_out), protocol)
+            for i, job in enumerate(jobs)
+        ]
 
 
 def _images(meta: Meta, asked: Asked | None) -> list[Image]:
     return [] if asked is None else balanced(asked.folder, meta.labels, asked.count)
 
 
-def _row(bundle: Path, meta: Meta, host: Host, proof: Proof) -> Measurement:
+def _row(job: _Job, proof: Proof) -> Measurement:
+    meta, folder = job.meta, job.folder
     row = Measurement(
         model=meta.model,
         target=meta.target,
@@ -80,9 +92,9 @@ def _row(bundle: Path, meta: Meta, host: Host, proof: Proof) -> Measurement:
         compiled="ok",
         measured="skipped",
         **described(meta),
-        size_bytes=sum((bundle / name).stat().st_size for name in meta.model_files),
-        bundle=str(bundle),
-        bundle_sha256=bundle_sha256(str(bundle)),
-        device=host.name,
+        size_bytes=sum((folder / name).stat().st_size for name in meta.model_files),
+        bundle=str(job.bundle),
+        bundle_sha256=bundle_sha256(str(folder)),
+        device=job.host.name,
     )
     return proof.on(row)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecls import trust
+from edgecls.archives import is_archive
 from edgecls.bench import accuracy
 from edgecls.core import Images, Logits
 from edgecls.device.meta import NAME as META
 from edgecls.device.meta import bundle_sha256
 from edgecls.device.preprocess import Preprocess
+from edgecls.errors import UsageError
 from edgecls.evaluation import Subject
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
@@ -41,6 +43,8 @@ class Model:
 
 def read(path: Path, trust_code: bool = False) -> Model:
     """The model in a folder. Raises TrustError before anything of a bundle runs."""
+    if is_archive(path):
+        raise UsageError(f"{path} is an archive, not a folder", "unpack it, and give its folder")
     return _bundle(path, trust_code) if (path / META).is_file() else _checkpoint(path)
 
 
