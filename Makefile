@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test environments check format clean
 
 help:
 	@echo "make demo    make the environment, run the whole job on the embedded digits"
 	@echo "make test    make the environment, run the tests"
+	@echo "make environments  prove each kit in an environment of its own (network, minutes)"
 	@echo "make check   lint, types and the layer contract"
 	@echo "make format  format the code"
 	@echo "make clean   remove the environment and caches (runs/ stays)"
@@ -31,6 +32,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+environments: $(INSTALLED)
+	@EDGECLS_ENVIRONMENTS=1 $(BIN)/python -m pytest tests/export/test_environments.py
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check
