@@ -84,13 +84,13 @@ def emulated(
         from edgecls.quantize import ptq, running
 
         source = CheckpointSource(model.entry.out, model.graph.out / "model.onnx")
-        task = task_of(source.onnx(), target, remedies)
-        trained = source.quantized(task.scheme)
+        trained = source.quantized(target.scheme(hardware.here()))
         if trained is not None:
             import onnx
 
             graph = onnx.load(trained)
         else:
+            task = task_of(source.onnx(), target, remedies)
             calibration = checkpoints.load(model.entry.out).calibration()
             subject = ptq.subject(task.graph, calibration, remedies)
             graph = ptq.quantized(subject, task.scheme, task.placement, remedies)
@@ -124,7 +124,7 @@ def diagnosed(
     """The diagnosis of int8 on labelled images, kept in the store."""
     from edgecls.quantize.diagnose import Judges, diagnose
 
-    inputs = _inputs("diagnosis", model, target, given, remedies=remedies.to_json())
+    inputs = _inputs("diagnosis", model, target, given, remedies=remedies.to_json(), version=2)
     chosen = spread(len(given.images))
     judges = Judges("validation", given.images[chosen], np.asarray(given.classes)[chosen])
     calibration = checkpoints.load(model.entry.out).calibration()
@@ -150,7 +150,8 @@ def task_of(graph: Path, target: Target, remedies: Remedies) -> Task:
     # SmoothQuant is the other tool's; what stands for its graph here is without.
     given = replace(remedies, smooth_quant=None)
     scheme = target.scheme(hardware.here())
-    return Task(target.name, graph, scheme, target.quantizing.placement, given)
+    made = target.quantizing
+    return Task(target.name, graph, scheme, made.placement, given, made.variants)
 
 
 def _inputs(stage: str, model: Model, target: Target, given: Validation, **more: Any) -> Any:

@@ -13,6 +13,7 @@ from edgecls.core import (
     Artifact,
     Availability,
     Hardware,
+    Images,
     Outcome,
     Precision,
     Quantizing,
@@ -20,9 +21,16 @@ from edgecls.core import (
     Request,
     Scheme,
     Source,
+    Variants,
 )
 from edgecls.errors import ConversionError
 from edgecls.quantize import ladder
+
+
+def _variants(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedies) -> Variants:
+    from edgecls.quantize.nncf_variants import NncfVariants
+
+    return NncfVariants(graph, scheme, calibration, remedies)
 
 
 class OpenVino:
@@ -37,7 +45,9 @@ class OpenVino:
     host_only = False
     # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets
     # where these lost 0.0 and 0.2.
-    quantizing = Quantizing(Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF)
+    quantizing = Quantizing(
+        Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF, variants=_variants
+    )
 
     def availability(self) -> Availability:
         missing = Outcome("skipped", "openvino is not installed", "pip install edgecls")
