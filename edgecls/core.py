@@ -163,16 +163,34 @@ class Placement:
     shortcuts: bool = False
 
 
+class Variants(Protocol):
+    """A target's own int8 graph, run here with some of its layers in float. told: where it runs."""
+
+    told: str
+
+    def quantizes(self, node: str) -> bool:
+        """Whether a node of the canonical graph reads anything in int8."""
+
+    def without(self, nodes: Sequence[str], images: Images) -> Logits:
+        """The answers with those nodes in float."""
+
+    def alone(self, node: str, images: Images) -> Logits:
+        """The answers with all but that node in float."""
+
+
 @dataclass(frozen=True)
 class Quantizing:
     """How a target's int8 is made. remedies: unless others are asked for; ladder: cheapest first.
 
     placement: of its graph, or of the graph in ONNX Runtime that stands for it in a diagnosis.
+    variants: of its own graph (canonical graph, scheme, calibration images, remedies), where a
+    graph in ONNX Runtime would not break as it does.
     """
 
     remedies: Remedies
     ladder: tuple[Rung, ...]
     placement: Placement = Placement()
+    variants: Callable[[Path, Scheme, Images, Remedies], Variants] | None = None
 
 
 class Images(Protocol):

@@ -14,6 +14,9 @@ from edgecls.recipe import validated
 
 # The option that names the model which a method changes; from others it only learns.
 CHANGED = "model"
+TAUGHT_BY = "teacher"
+# Methods that learn from labels alone.
+_OF_LABELS = ("train", "finetune")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,23 @@ def check_order(method: Method, parents: Mapping[str, Checkpoint]) -> None:
     changed = parents.get(CHANGED)
     if changed is not None and changed.is_quantized:
         raise _too_late(method, str(changed.folder))
+
+
+def caution(option: str, parent: Checkpoint) -> str | None:
+    """What is to be told of a parent in that option before anything learns from it.
+
+    Smoothed labels make a net that no longer tells which wrong class is the likelier one, and that
+    is what a student learns from (Müller et al., NeurIPS 2019).
+    """
+    if option.partition(".")[0] != TAUGHT_BY or parent.provenance.get("method") not in _OF_LABELS:
+        return None
+    smoothing = (parent.provenance.get("options") or {}).get("label_smoothing")
+    if not smoothing:
+        return None
+    return (
+        f"the teacher {parent.arch} was trained on labels smoothed by {smoothing:g} and so tells a "
+        "student less: train it with label_smoothing 0"
+    )
 
 
 def _too_late(method: Method, parent: str) -> UsageError:

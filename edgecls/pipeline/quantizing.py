@@ -89,18 +89,19 @@ def emulated(
         from edgecls.quantize import ptq, running
 
         source = CheckpointSource(model.entry.out, model.graph.out / "model.onnx")
-        task = task_of(source.onnx(), target, remedies, purpose)
-        trained = source.quantized(task.scheme)
+        scheme = target.scheme(machine_of(target, purpose))
+        trained = source.quantized(scheme)
         if trained is not None:
             import onnx
 
             graph = onnx.load(trained)
         else:
+            task = task_of(source.onnx(), target, remedies, purpose)
             calibration = checkpoints.load(model.entry.out).calibration()
             subject = ptq.subject(task.graph, calibration, remedies)
             graph = ptq.quantized(subject, task.scheme, task.placement, remedies)
         # In float where the products of 8 bits would overflow here.
-        exact = not task.scheme.reduce_range and hardware.saturates(hardware.here())
+        exact = not scheme.reduce_range and hardware.saturates(hardware.here())
         logits = running.logits(graph, given.images, exact)
         np.save(out / "validation.npy", logits, allow_pickle=False)
 
@@ -133,7 +134,8 @@ def diagnosed(
     from edgecls.quantize.diagnose import Judges, diagnose
 
     purpose = purpose_of(workshop)
-    inputs = _inputs("diagnosis", model, target, given, purpose, remedies=remedies.to_json())
+    about = {"remedies": remedies.to_json(), "version": 2}
+    inputs = _inputs("diagnosis", model, target, given, purpose, **about)
     chosen = spread(len(given.images))
     judges = Judges("validation", given.images[chosen], np.asarray(given.classes)[chosen])
     calibration = checkpoints.load(model.entry.out).calibration()
@@ -159,7 +161,8 @@ def task_of(graph: Path, target: Target, remedies: Remedies, purpose: Purpose) -
     # SmoothQuant is the other tool's; what stands for its graph here is without.
     given = replace(remedies, smooth_quant=None)
     scheme = target.scheme(machine_of(target, purpose))
-    return Task(target.name, graph, scheme, target.quantizing.placement, given)
+    made = target.quantizing
+    return Task(target.name, graph, scheme, made.placement, given, made.variants)
 
 
 def _inputs(

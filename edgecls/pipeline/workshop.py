@@ -29,10 +29,11 @@ from edgecls.core import (
 from edgecls.data import SplitFractions
 from edgecls.device.preprocess import Preprocess
 from edgecls.errors import UsageError
+from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import CURVES
 from edgecls.pipeline import pricing
 from edgecls.pipeline.events import Events
-from edgecls.pipeline.nets import Net
+from edgecls.pipeline.nets import Net, caution
 from edgecls.recipe import DIGITS, Recipe
 from edgecls.rundir import StageInfo
 from edgecls.store import Entry, Store, key_of
@@ -211,6 +212,9 @@ class Workshop:
                 {option: entry.out for option, entry in parents.items()}, net.options, context, out
             )
 
+        for option, entry in parents.items():
+            if warning := caution(option, checkpoints.load(entry.out)):
+                self.events.note(f"{net.name}: {warning}")
         keys = {option: entry.key for option, entry in parents.items()}
         inputs = self.model_inputs(net, keys, data.key)
         if world().size > 1:

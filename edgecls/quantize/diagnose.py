@@ -1,13 +1,14 @@
 """Which layers cost the accuracy of int8: each quantized alone, and each left out alone.
 
-It runs in ONNX Runtime with the target's scheme and places of the Q/DQ pairs, so that one diagnosis
-serves all targets; it stands for the target's own graph and is not it.
+It runs in ONNX Runtime with the target's scheme and places of the Q/DQ pairs, and stands for the
+target's own graph. Where that one is another, and can be taken apart here, its own answers decide;
+the decibels are of the graph in ONNX Runtime all the same.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecls.core import Classes, Images, Logits, Placement, Progress, Remedies, Scheme
+from edgecls.core import (
+    Classes,
+    Images,
+    Logits,
+    Placement,
+    Progress,
+    Remedies,
+    Scheme,
+    Variants,
+)
 from edgecls.device.measure import probabilities
 from edgecls.errors import ConversionError, UsageError
 from edgecls.quantize import layers as names
@@ -30,13 +40,14 @@ _SHOWN, _MOST_DB = 64, 99.0
 
 @dataclass(frozen=True)
 class Task:
-    """What is diagnosed. scheme, placement: the target's."""
+    """What is diagnosed. scheme, placement, variants: the target's."""
 
     target: str
     graph: Path
     scheme: Scheme
     placement: Placement
     remedies: Remedies
+    variants: Callable[[Path, Scheme, Images, Remedies], Variants] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ def diagnose(task: Task, judges: Judges, calibration: Images, progress: Progress
         raise UsageError("there are no images to judge by", "give some with --data")
     begin = time.monotonic()
     subject = ptq.subject(task.graph, calibration, task.remedies)
-    bench = _Bench(task, subject, judges)
+    bench = _Bench(task, subject, judges, calibration)
     whole = bench.ask()
     chosen = [each for each in bench.layers() if each[0] not in task.remedies.float_layers]
     found = []
@@ -74,7 +85,7 @@ def diagnose(task: Task, judges: Judges, calibration: Images, progress: Progress
         int8_accuracy=bench.right(whole),
         divergence=bench.divergence(whole),
         layers=tuple(order(found, bench.divergence(whole))),
-        emulated=f"the scheme {task.scheme.name} in ONNX Runtime on this host's CPU",
+        emulated=bench.told,
         seconds=round(time.monotonic() - begin, 1),
         num_evaluations=bench.evaluations,
     )
@@ -83,9 +94,16 @@ def diagnose(task: Task, judges: Judges, calibration: Images, progress: Progress
 class _Bench:
     """Variants of one quantized graph, and their answers."""
 
-    def __init__(self, task: Task, subject: ptq.Subject, judges: Judges) -> None:
+    def __init__(
+        self, task: Task, subject: ptq.Subject, judges: Judges, calibration: Images
+    ) -> None:
         self._task, self._subject, self.evaluations = task, subject, 0
         self._images = np.asarray(judges.images)
+        self._own: Variants | None = None
+        self.told = f"the scheme {task.scheme.name} in ONNX Runtime on this host's CPU"
+        if task.variants is not None:
+            self._own = task.variants(task.graph, task.scheme, calibration, task.remedies)
+            self.told = self._own.told
         self._nodes = {node.name: node for node in subject.model.graph.node}
         self.reference = running.logits(subject.model, self._images)
         self._ranges = ptq.chosen(subject, task.scheme, task.remedies)
@@ -126,16 +144,19 @@ class _Bench:
 
     def ask(self) -> Logits:
         """The answers with everything in int8."""
-        return self._answers(self._variant(()))
+        self.evaluations += 1
+        if self._own is not None:
+            return self._own.without((), self._images)
+        return running.logits(self._variant(()), self._images)
 
     def cost(self, layer: str, node: str, whole: Logits) -> LayerCost | None:
         """None for a layer that the tool does not quantize."""
         alone = self._variant((node,))
         if not any(each.op_type == "QuantizeLinear" for each in alone.graph.node):
             return None
-        rest = [*self._task.remedies.float_layers, layer]
-        without = self._answers(self._variant((), float_layers=tuple(rest)))
-        only = self._answers(alone)
+        if self._own is not None and not self._own.quantizes(node):
+            return None
+        only, without = self._both(layer, node, alone)
         made = self._nodes[node]
         return LayerCost(
             layer=layer,
@@ -169,9 +190,14 @@ class _Bench:
             ranges=self._ranges,
         )
 
-    def _answers(self, model: onnx.ModelProto) -> Logits:
-        self.evaluations += 1
-        return running.logits(model, self._images)
+    def _both(self, layer: str, node: str, alone: onnx.ModelProto) -> tuple[Logits, Logits]:
+        """The answers with only that layer in int8, and with all but that one."""
+        self.evaluations += 2
+        if self._own is not None:
+            return self._own.alone(node, self._images), self._own.without([node], self._images)
+        rest = (*self._task.remedies.float_layers, layer)
+        without = self._variant((), float_layers=rest)
+        return running.logits(alone, self._images), running.logits(without, self._images)
 
     def _output_db(self, node: str, alone: onnx.ModelProto) -> float:
         """Of what the layer gives, before an activation."""

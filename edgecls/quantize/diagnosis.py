@@ -76,7 +76,8 @@ class Diagnosis:
         """The layers that are worth naming: none where int8 costs next to nothing."""
         if self.drop < _FINE_POINTS:
             return []
-        least = max(NAMED_POINTS, 100 * _FEWEST_IMAGES / self.num_images)
+        # Rounded as the costs of the layers are.
+        least = max(NAMED_POINTS, round(100 * _FEWEST_IMAGES / self.num_images, 4))
         found = [
             each
             for each in self.layers
@@ -117,7 +118,9 @@ def advice(found: Diagnosis, command: str) -> list[str]:
     remedies = found.remedies
     if not remedies["equalise"] and any((each.imbalance or 0) >= 8 for each in worst):
         sentences.append(f"Even the channels out: {command} --equalise")
-    if remedies["ranges"] in ("minmax", "mean"):
+    if remedies["ranges"] == "mean":
+        sentences.append(f"Cut nothing off that only some images have: {command} --ranges minmax")
+    if remedies["ranges"] == "minmax":
         sentences.append(f"Cut rare extremes: {command} --ranges histogram")
     if remedies["bias_correction"] != "full":
         sentences.append(f"Correct the means: {command} --bias-correction full")

@@ -38,16 +38,9 @@ def quantized(
     device: OpenVINO's name of what it is for.
     """
     import onnx
-    import openvino
 
-    float_ = onnx.load(graph)
-    nodes = layers.nodes(float_, remedies.float_layers)
-    if remedies.equalise:
-        equalise(float_, calibration)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "model.onnx"
-        onnx.save(float_, path)
-        model = openvino.convert_model(str(path))
+    nodes = layers.nodes(onnx.load(graph), remedies.float_layers)
+    model = floating(graph, calibration, remedies)
     with quiet() as nncf:
         preset = nncf.QuantizationPreset
         batches = [calibration[i : i + 1] for i in range(len(calibration))]
@@ -61,6 +54,20 @@ def quantized(
             ignored_scope=_ignored(nncf, model, nodes),
             advanced_parameters=_advanced(nncf, remedies, scheme),
         )
+
+
+def floating(graph: Path, calibration: Images, remedies: Remedies) -> Any:
+    """The OpenVINO model that is quantized, its channels evened out where that is asked for."""
+    import onnx
+    import openvino
+
+    float_ = onnx.load(graph)
+    if remedies.equalise:
+        equalise(float_, calibration)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "model.onnx"
+        onnx.save(float_, path)
+        return openvino.convert_model(str(path))
 
 
 def weight_only(model: Any) -> Any:
@@ -82,11 +89,15 @@ def quiet() -> Iterator[Any]:
         yield nncf
 
 
+def operations(node: str) -> tuple[str, str]:
+    """What OpenVINO may call an ONNX node: of one with a bias, the addition has its name."""
+    return node, f"{node}/WithoutBiases"
+
+
 def _ignored(nncf: Any, model: Any, nodes: list[str]) -> Any:
-    """OpenVINO's operations of ONNX nodes: a layer with a bias is two of them."""
     if not nodes:
         return None
-    wanted = {name for node in nodes for name in (node, f"{node}/WithoutBiases")}
+    wanted = {name for node in nodes for name in operations(node)}
     names = [each.get_friendly_name() for each in model.get_ordered_ops()]
     found = [name for name in names if name in wanted]
     reached = {name.removesuffix("/WithoutBiases") for name in found}

@@ -12,19 +12,32 @@ from edgecls.core import (
     DONE,
     Artifact,
     Availability,
+    Images,
     Outcome,
     Quantizing,
     Remedies,
     Request,
+    Scheme,
     Source,
+    Variants,
 )
 from edgecls.errors import ConversionError
 from edgecls.quantize import emulation, ladder
 
 PACKAGES = ("openvino", "nncf", "torch", "onnx")
+
+
+def _variants(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedies) -> Variants:
+    from edgecls.quantize.nncf_variants import NncfVariants
+
+    return NncfVariants(graph, scheme, calibration, remedies)
+
+
 # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets where
 # these lost 0.0 and 0.2.
-QUANTIZING = Quantizing(Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF)
+QUANTIZING = Quantizing(
+    Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF, variants=_variants
+)
 
 
 def availability() -> Availability:

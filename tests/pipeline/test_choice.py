@@ -38,6 +38,7 @@ def test_tiny_grayscale_images_get_a_small_gray_input_and_small_nets():
     assert len(choice.preprocess.mean) == len(choice.preprocess.std) == 1
     assert choice.preprocess.resize == "stretch" and choice.preprocess.crop_ratio == 1.0
     assert list(choice.models) == ["teacher", "distilled", "student"]
+    assert choice.models["teacher"]["label_smoothing"] == 0
     assert choice.models["teacher"]["arch"] == "resnet20"
     assert choice.models["distilled"]["arch"] == "resnet8"
     # A mirrored digit is another one.

@@ -149,3 +149,16 @@ def test_a_target_that_does_not_run_here_is_judged_by_its_graph(ascent, monkeypa
     found, _ = climb(given)
     assert "ONNX Runtime" in found.judged and found.reference == "the canonical graph in fp32"
     assert found.met and Path(given.bundles[0].out / "meta.json").is_file()
+
+
+def test_a_net_trained_for_int8_is_judged_by_its_own_graph(ascent, tiny_int8, tmp_path):
+    from edgecls.pipeline import quantizing
+
+    given, _ = ascent(1.0, [])
+    (tmp_path / "trained").mkdir()
+    trained = Model("trained", Entry("t", tiny_int8), Entry("tg", tmp_path / "trained"))
+    found = quantizing.emulated(
+        given.workshop, "trained", trained, targets.get("tensorrt"), Remedies(), given.validation
+    )
+    logits = conversion.load_logits(found, ["validation"])["validation"]
+    assert logits.shape == (len(given.validation.images), 10) and np.isfinite(logits).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,23 @@ def test_a_net_for_int8_skips_float(tiny_int8: Path) -> None:
     skipped = unsuited(checkpoint, target, "fp32")
     assert (skipped.status, bool(skipped.reason), bool(skipped.fix)) == ("skipped", True, True)
     assert unsuited(checkpoint, targets.get("torch"), "fp32").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("option", "method", "smoothing", "told"),
+    [
+        ("teacher", "train", 0.1, True),
+        ("teacher.1", "finetune", 0.2, True),
+        ("teacher", "train", 0.0, False),
+        ("teacher", "distill", 0.1, False),
+        ("model", "train", 0.1, False),
+    ],
+)
+def test_a_teacher_of_smoothed_labels_is_told(
+    tiny_checkpoint: Path, option: str, method: str, smoothing: float, told: bool
+) -> None:
+    provenance = {"method": method, "options": {"label_smoothing": smoothing}}
+    parent = replace(checkpoints.load(tiny_checkpoint), provenance=provenance)
+    found = nets.caution(option, parent)
+    assert bool(found) == told
+    assert not told or f"smoothed by {smoothing:g}" in str(found)
