@@ -9,7 +9,9 @@ import atexit
 import errno
 import gc
 import io
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -87,9 +89,20 @@ def cli() -> None:
     """From a folder of images to a verified, measured, packaged classifier for a device."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler or a container sends it: what is at work is left as by Ctrl-C."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     from edgecls.errors import EdgeclsError, UsageError
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
 
     # The last search for garbage among PyTorch's objects takes seconds, and frees nothing of use.
     atexit.register(gc.freeze)
@@ -104,9 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
         click.echo("stopped; the same command goes on where it was", err=True)
-        sys.exit(130)
+        # click gives an Abort that came from the interruption.
+        sys.exit(143 if Terminated in (type(stop), type(stop.__cause__)) else 130)
     except EdgeclsError as error:
         click.echo(f"error: {error.cause}", err=True)
         if error.fix:

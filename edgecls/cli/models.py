@@ -24,9 +24,12 @@ def models(
     import json
     from dataclasses import asdict
 
+    from edgecls.cli.display import display
     from edgecls.models import catalog
 
-    rows = catalog.rows(catalog.matching(pattern, with_timm), size, channels, classes)
+    archs = catalog.matching(pattern, with_timm)
+    with display().stage(f"building {len(archs)} nets") as progress:
+        rows = catalog.rows(archs, size, channels, classes, progress)
     if as_json:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgecls.core import Progress, SilentProgress
 from edgecls.errors import UsageError, unknown_name
 from edgecls.models import timms, zoo
+
+SILENT = SilentProgress()
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,18 @@ def matching(pattern: str | None, with_timm: bool) -> list[str]:
     return found
 
 
-def rows(archs: Iterable[str], size: int, channels: int, num_classes: int) -> list[Row]:
+def rows(
+    archs: Sequence[str],
+    size: int,
+    channels: int,
+    num_classes: int,
+    progress: Progress = SILENT,
+) -> list[Row]:
     """The rows, our own first, then family by family, the smallest first."""
-    found = [_row(arch, size, channels, num_classes) for arch in archs]
+    found = []
+    for number, arch in enumerate(archs):
+        progress.step(number, len(archs), arch)
+        found.append(_row(arch, size, channels, num_classes))
     return sorted(
         found,
         key=lambda row: (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -227,6 +229,19 @@ def test_a_full_disk_is_told_in_the_systems_words(edgecls, monkeypatch):
     assert ended.status == 1
     assert "No space left on device: 'runs/demo/results.part'" in ended.err
     assert "fix: free some space" in ended.err
+
+
+def test_a_scheduler_that_ends_it_is_told_that_nothing_is_lost(edgecls, monkeypatch):
+    def work(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("edgecls.pipeline.run.run", work)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ended = edgecls("run")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.status == 143 and "goes on where it was" in ended.err
 
 
 def test_the_process_ends_without_a_last_search_for_garbage():
