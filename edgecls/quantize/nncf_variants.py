@@ -16,8 +16,8 @@ import numpy as np
 
 from edgecls.core import Images, Logits, Remedies, Scheme
 from edgecls.quantize import nncf_ptq
+from edgecls.quantize.running import BATCH
 
-BATCH = 64
 _QUANTIZER, _WEIGHTS = "FakeQuantize", "/fq_weights_"
 # What only moves values: the quantizer before it is the matter of the layer behind it.
 _THROUGH = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Transpose", "MaxPool"})
