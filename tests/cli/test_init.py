@@ -19,7 +19,7 @@ def keys(kind: type[BaseModel], section: str = "") -> list[tuple[str, str]]:
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found += keys(inner, name)
         else:
-            found.append((section, name))
+            found.append((section, field.alias or name))
     return found
 
 

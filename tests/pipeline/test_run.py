@@ -221,7 +221,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(recipe, tmp_path, told):
     models = {"only": {"method": "train", "arch": "lenet5", "epochs": 3, "batch_size": 16}}
     given = recipe(models=models, export={"targets": ["onnxruntime"]})
     whole = run(given, tmp_path / "whole" / "run", "edgecls run", Silent())
-    (tmp_path / "recipe.json").write_text(given.model_dump_json())
+    (tmp_path / "recipe.json").write_text(given.model_dump_json(by_alias=True))
     out = tmp_path / "broken" / "run"
     command = [sys.executable, "-c", KILLED, str(tmp_path / "recipe.json"), str(out)]
     killed = subprocess.run(command, capture_output=True, text=True)

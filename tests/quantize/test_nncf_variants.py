@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecls import targets
-from edgecls.core import Remedies, SilentProgress
+from edgecls.core import Purpose, Remedies, SilentProgress
 from edgecls.graph import INPUT, OUTPUT, run
 from edgecls.pipeline.quantizing import task_of
 from edgecls.quantize import layers
@@ -47,7 +47,7 @@ def test_one_layer_alone_costs_less_than_all(variants, source, calibration, erro
 
 def test_the_diagnosis_of_openvino_is_judged_by_it(broken, calibration):
     classes = run(broken, calibration).argmax(1)
-    task = task_of(broken, targets.get("openvino"), Remedies())
+    task = task_of(broken, targets.get("openvino"), Remedies(), Purpose())
     judges = Judges("validation", calibration, classes)
     found = diagnose(task, judges, calibration, SilentProgress())
     assert "NNCF" in found.emulated and found.drop > 2
