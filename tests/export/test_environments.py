@@ -50,7 +50,7 @@ def test_a_bundle_proves_itself_in_its_own_environment(
     if target == "tensorrt-rtx" and not answer["ok"]:
         # Up to the device: its libraries are there, and the message names what is not.
         assert status == 1
-        assert "GPU" in answer["error"] or "CUDA" in answer["error"], answer
+        assert "NVIDIA" in answer["error"] + answer["fix"], answer
         return
     assert status == 0 and answer["ok"], answer
 
