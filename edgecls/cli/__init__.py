@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import io
+import os
 import signal
 import sys
 import threading
@@ -93,7 +94,12 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, as a scheduler or a container sends it: what is at work is left as by Ctrl-C."""
 
 
+_PROCESS = os.getpid()
+
+
 def _terminate(number: int, frame: object) -> None:
+    if os.getpid() != _PROCESS:  # a library's own process, forked from this one: it just ends
+        os._exit(128 + number)
     raise Terminated
 
 

@@ -229,15 +229,23 @@ def sealed(text: bytes) -> bytes:
     return _SEAL.sub(b'"seal": "' + hashlib.sha256(blank).hexdigest().encode() + b'"', blank)
 
 
+def _missing(folder: str) -> str:
+    if os.path.isdir(folder):
+        return "it has no {}".format(NAME)
+    if os.path.exists(folder):
+        return "it is a file, and neither a folder nor an archive of one"
+    return "there is no such folder"
+
+
 def read(folder: str) -> Meta:
     """The Meta of a bundle. Raises MetaError; the files' hashes are `check`'s."""
     path = os.path.join(folder, NAME)
     try:
         with open(path, encoding="utf-8") as stream:
             data = json.load(stream, parse_constant=_no_number)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MetaError(
-            "{} is not a bundle: it has no {}".format(folder, NAME),
+            "{} is not a bundle: {}".format(folder, _missing(folder)),
             "make one with: edgecls export CHECKPOINT --target TARGET",
         ) from error
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ again.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -220,5 +221,8 @@ class _Crew:
 
 def _swept(folder: Path) -> None:
     """Remove what a conversion that was killed had begun beside its folder."""
-    for beside in folder.parent.glob(f".{folder.name}-*"):
-        shutil.rmtree(beside, ignore_errors=True)
+    # Only its own: litert-int8-dynamic is another conversion, at work beside litert-int8.
+    own = re.compile(rf"\.{re.escape(folder.name)}-[a-z0-9_]{{8}}")
+    for beside in folder.parent.glob(".*"):
+        if own.fullmatch(beside.name):
+            shutil.rmtree(beside, ignore_errors=True)

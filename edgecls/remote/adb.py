@@ -31,6 +31,8 @@ VARIABLE = "EDGECLS_ANDROID_BINARIES"
 
 # Kits whose native runner is built for Android, with the option that names their runtime's files.
 RUNNERS = {"ncnn": "ncnn_DIR", "onnxruntime": "ONNXRUNTIME_ROOT"}
+# Kits whose library is no part of the binary, with where it lies in those files.
+LIBRARIES = {"onnxruntime": f"jni/{ABI}/libonnxruntime.so"}
 
 Tell = Callable[[str], None]
 
@@ -245,10 +247,11 @@ def recipe(kit: str, folder: Path) -> str:
         RUNNERS[kit]: "…",
     }
     given = " ".join(f"-D{name}={value}" for name, value in options.items())
+    beside = f" && install …/{LIBRARIES[kit]} {folder}/" if kit in LIBRARIES else ""
     return (
         f"edgecls kit cpp --out edgecls-cpp && cmake -S edgecls-cpp -B {build} {given} && "
-        f"cmake --build {build} && install -D {build}/{BINARY} {folder / BINARY}; "
-        f"edgecls-cpp/README.md says where {RUNNERS[kit]} comes from"
+        f"cmake --build {build} && install -D {build}/{BINARY} {folder / BINARY}{beside}; "
+        f"edgecls-cpp/README.md says where {RUNNERS[kit]} (…) comes from"
     )
 
 

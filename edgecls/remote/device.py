@@ -115,6 +115,7 @@ class SshHost:
         for kept in [each for each in self._connections if each[0].guard.has_ended(within_s=0.0)]:
             kept[0].close()
             self._connections.remove(kept)
+            self._tell(f"{self.name}: the connection broke; made again")
         return self._connections[0][0] if self._connections else self._connect()[0]
 
     def _connect(self) -> tuple[Connection, list[Process]]:

@@ -6,6 +6,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(HERE)  # for the harness beside this file
 sys.dont_write_bytecode = True  # a bundle has no file but those that meta.json lists
+# It would report its use to its maker, with a lasting id in this user's home.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from harness.errors import EdgeclsError
 from harness.harness import main

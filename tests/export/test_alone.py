@@ -6,7 +6,9 @@ The environments borrow the packages of the one that runs the tests, by links: n
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import venv
 from collections.abc import Callable
 from importlib.metadata import distribution
@@ -113,3 +115,48 @@ def test_help_needs_nothing(tiny_bundle: Path, environment: Environment) -> None
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: infer.py")
+
+
+def test_a_runner_reports_to_nobody_and_leaves_nothing_in_the_home(
+    package_bundle: PackageBundle, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    bundle = package_bundle("onnxruntime", "fp32")
+    done = _run([sys.executable, "-I", bundle / "infer.py", "--verify"], home)
+    assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []
+
+
+def test_a_conversion_reports_to_nobody_and_leaves_nothing_in_the_home(
+    package_bundle: PackageBundle, tmp_path: Path
+) -> None:
+    """ONNX Runtime answers the canonical graph, OpenVINO's converter reads it, NNCF is imported."""
+    home = tmp_path / "home"
+    home.mkdir()
+    model = package_bundle("onnxruntime", "fp32") / "model.onnx"
+    done = _run([sys.executable, "-c", REPORTING, model], home)
+    assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []
+
+
+REPORTING = """
+import sys, edgecls, nncf, numpy, onnxruntime, openvino
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+openvino.convert_model(sys.argv[1])
+nncf.quantize(openvino.Core().read_model(sys.argv[1]), nncf.Dataset(
+    [numpy.zeros([1, *session.get_inputs()[0].shape[1:]], numpy.uint8)]))
+"""
+
+
+def _run(command: list[Any], home: Path) -> subprocess.CompletedProcess[str]:
+    """As if in a terminal: no sign of a test or of CI, where some report nothing."""
+    hidden = ("ORT_DISABLE_TELEMETRY", "CI", "NNCF_CI")
+    given = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in hidden and not key.startswith(("PYTEST", "XDG"))
+    }
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**given, "HOME": str(home)}, cwd=home.parent
+    )

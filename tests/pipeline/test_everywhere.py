@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -14,7 +15,7 @@ from edgecls.core import Purpose
 from edgecls.errors import UsageError
 from edgecls.pipeline import everywhere
 from edgecls.pipeline.events import Silent
-from edgecls.pipeline.everywhere import Limits, export_everywhere
+from edgecls.pipeline.everywhere import Limits, _swept, export_everywhere
 from edgecls.pipeline.watched import Watched, session_bytes
 
 ONE_AT_ONCE = Limits(jobs=1)
@@ -100,3 +101,11 @@ def test_a_process_whose_children_fill_the_memory_is_stopped_with_them():
     while session_bytes(session) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert session_bytes(session) == 0
+
+
+def test_what_another_conversion_has_begun_beside_it_is_left(tmp_path):
+    """As `places.place` names them."""
+    names = ("int8", "int8-dynamic", "int8")
+    own, other, again = (Path(mkdtemp(prefix=f".litert-{name}-", dir=tmp_path)) for name in names)
+    _swept(tmp_path / "litert-int8")
+    assert not own.exists() and not again.exists() and other.is_dir()

@@ -264,6 +264,8 @@ def test_the_command_that_builds_it_is_the_cpp_kits_own() -> None:
         for option in re.findall(r"-D(\w+)=", command):
             assert f"-D{option}=" in readme, option
         assert root in command and "edgecls kit cpp" in command
+        library = adb.LIBRARIES.get(kit, "")
+        assert library in command and library in readme
 
 
 def test_another_serial_and_a_locked_phone_are_told(

@@ -2,6 +2,8 @@
 #define ORT_API_MANUAL_INIT  // a library older than the header is told, not crashed on
 #include <onnxruntime_cxx_api.h>
 
+#include <cstdlib>
+
 #include "error.h"
 #include "files.h"
 #include "overflow.h"
@@ -89,6 +91,8 @@ class OnnxRuntime : public Runner {
 };
 
 void initialise() {
+  // It would report its use to its maker, with a lasting id in this user's home.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   const OrtApi* api = OrtGetApiBase()->GetApi(ORT_API_VERSION);
   if (!api) {
     throw Error(std::string("ONNX Runtime ") + OrtGetApiBase()->GetVersionString() +
