@@ -76,6 +76,7 @@ class Sparsify:
     Options: ClassVar[type[BaseModel]] = SparsifyOptions
     parents: tuple[str, ...] = ("model", "teacher")
     packages: tuple[str, ...] = ("torch", "torchvision")
+    holds_zeros = True
 
     def apply(
         self, parents: Mapping[str, Path], options: SparsifyOptions, context: Context, out: Path

@@ -57,6 +57,8 @@ def resolve(tables: Mapping[str, Mapping[str, Any]]) -> list[Net]:
         changed = net.parents.get(CHANGED)
         if changed and trains_for(by_name[changed].method) == "int8":
             raise _too_late(net.method, changed)
+        if changed and holds_zeros(by_name[changed].method) and not holds_zeros(net.method):
+            raise _undone(net.method, changed)
     return ordered
 
 
@@ -66,11 +68,19 @@ def trains_for(method: Method) -> Precision:
     return precision
 
 
+def holds_zeros(method: Method) -> bool:
+    """Whether a method makes single weights zero and trains without losing them; most do not."""
+    held: bool = getattr(method, "holds_zeros", False)
+    return held
+
+
 def check_order(method: Method, parents: Mapping[str, Checkpoint]) -> None:
     """Raise UsageError where the `method` cannot come after what made its parents."""
     changed = parents.get(CHANGED)
     if changed is not None and changed.is_quantized:
         raise _too_late(method, str(changed.folder))
+    if changed is not None and changed.is_sparse and not holds_zeros(method):
+        raise _undone(method, str(changed.folder))
 
 
 def caution(option: str, parent: Checkpoint) -> str | None:
@@ -99,6 +109,17 @@ def _too_late(method: Method, parent: str) -> UsageError:
     return UsageError(
         f"{method.name} would change {parent}, whose weights were trained for int8 as they are",
         f"apply {method.name} to the float model first, and train the result for int8",
+    )
+
+
+def _undone(method: Method, parent: str) -> UsageError:
+    """A training that knows nothing of the zeros moves them with all other weights."""
+    if trains_for(method) == "int8":
+        fix = "convert it to int8 after the training, with edgecls quantize: that keeps zeros"
+    else:
+        fix = f"apply {method.name} to the model before, and make its result sparse last"
+    return UsageError(
+        f"{method.name} would train {parent} without its zeros, which sparsify set", fix
     )
 
 

@@ -21,7 +21,7 @@ from edgecls.models.checkpoint import JSON
 from edgecls.pipeline import conversion, places, quantizing
 from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Events
-from edgecls.pipeline.nets import Net, trains_for
+from edgecls.pipeline.nets import Net, check_order, trains_for
 from edgecls.pipeline.quantizing import Model, Validation
 from edgecls.pipeline.single import export, named
 from edgecls.pipeline.subject import as_trained
@@ -174,6 +174,7 @@ def trained(
     options = validated(method.Options, {"model": model.name, **asked}, TRAINING)
     net = Net(f"{model.name}-{TRAINING}", method, options, {"model": model.name})
     assert trains_for(method) == "int8"
+    check_order(method, {"model": checkpoints.load(model.entry.out)})
     entry = workshop.model(net, {"model": model.entry}, data, dataset)
     return Model(model.name, entry, conversion.graph(workshop, net.name, entry))
 
