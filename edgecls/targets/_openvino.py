@@ -36,7 +36,10 @@ def _variants(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedi
 # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets where
 # these lost 0.0 and 0.2.
 QUANTIZING = Quantizing(
-    Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF, variants=_variants
+    Remedies(ranges="minmax", bias_correction="full"),
+    ladder.NNCF,
+    variants=_variants,
+    smooth_quant=True,
 )
 
 
