@@ -46,8 +46,8 @@ COMMANDS = {
 _RIGHTS = "give yourself the right to, or choose another folder"
 # What may happen to files in the middle of the work, and what helps.
 CURES = {
-    errno.ENOSPC: "free some space; the same command goes on where it was",
-    errno.EDQUOT: "free some space; the same command goes on where it was",
+    errno.ENOSPC: "free some space, and give the same command again",
+    errno.EDQUOT: "free some space, and give the same command again",
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: _RIGHTS,
