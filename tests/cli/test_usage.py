@@ -220,6 +220,26 @@ def test_an_interruption_says_that_nothing_is_lost(edgecls, monkeypatch):
     assert ended.status == 130 and "goes on where it was" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("line", "place", "told"),
+    [
+        ("train", "edgecls.pipeline.single.apply_method", "stopped: the same command goes on"),
+        ("export x --target torch", "edgecls.pipeline.single.export", "no bundle was written"),
+        ("quantize x --target torch", "edgecls.pipeline.quantized.convert", "nothing was written"),
+        ("evaluate x", "edgecls.pipeline.evaluate.evaluate", "no result was written"),
+        ("predict x y.png", "edgecls.packed.opened", "stopped\n"),
+    ],
+)
+def test_an_interruption_says_what_is_left(edgecls, monkeypatch, line, place, told):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupt)
+    ended = edgecls(*line.split())
+    assert ended.status == 130 and told in ended.err
+    assert ("goes on where it was" in ended.err) == (line == "train")
+
+
 def test_a_full_disk_is_told_in_the_systems_words(edgecls, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device", "runs/demo/results.part")
