@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from edgecls import targets
 from edgecls.core import Purpose
 from edgecls.errors import UsageError
-from edgecls.pipeline import everywhere
+from edgecls.pipeline import everywhere, one_export
 from edgecls.pipeline.events import Silent
 from edgecls.pipeline.everywhere import Limits, export_everywhere
 from edgecls.pipeline.watched import Watched, session_bytes
@@ -100,3 +101,20 @@ def test_a_process_whose_children_fill_the_memory_is_stopped_with_them():
     while session_bytes(session) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert session_bytes(session) == 0
+
+
+def test_a_full_disk_is_a_failure_in_the_systems_words(monkeypatch, capfd):
+    def full(asked):
+        raise OSError(28, "No space left on device", "bundles")
+
+    monkeypatch.setattr(one_export, "convert", full)
+    monkeypatch.setattr("sys.argv", ["one_export", "{}"])
+    kept = os.dup(1)
+    try:
+        one_export.main()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    told = json.loads(capfd.readouterr().out)
+    assert told["status"] == "failed" and "No space left on device: 'bundles'" in told["reason"]
+    assert told["fix"]
