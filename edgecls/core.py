@@ -184,13 +184,14 @@ class Quantizing:
 
     placement: of its graph, or of the graph in ONNX Runtime that stands for it in a diagnosis.
     variants: of its own graph (canonical graph, scheme, calibration images, remedies), where a
-    graph in ONNX Runtime would not break as it does.
+    graph in ONNX Runtime would not break as it does. smooth_quant: whether its tool has that.
     """
 
     remedies: Remedies
     ladder: tuple[Rung, ...]
     placement: Placement = Placement()
     variants: Callable[[Path, Scheme, Images, Remedies], Variants] | None = None
+    smooth_quant: bool = False
 
 
 class Images(Protocol):

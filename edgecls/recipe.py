@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from edgecls.errors import UsageError
 
 NAME_PATTERN = r"^\w[\w.-]*$"
+NAMES = "begins with a letter, a digit or _, and goes on with these, dots and hyphens"
 DIGITS = "digits"
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -204,6 +205,9 @@ def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tupl
     """(cause, fix) of one of pydantic's errors."""
     path = [str(part) for part in detail["loc"] if part != "[key]"]
     dotted = ".".join([where, *path] if where else path)
+    if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == NAME_PATTERN:
+        what = "a model's name" if "[key]" in detail["loc"] else dotted
+        return f"{what} is {reprlib.repr(detail['input'])}", f"a name {NAMES}"
     field = kind.model_fields.get(path[0]) if len(path) == 1 else None
     about = field.description if field else None
     if detail["type"] == "missing":

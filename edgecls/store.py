@@ -85,7 +85,8 @@ class Store:
             work.mkdir(parents=True, exist_ok=True)
             out.mkdir(parents=True)
             begin = time.monotonic()
-            build(out, work)
+            with located(self.root):
+                build(out, work)
             seconds = time.monotonic() - begin
             record = {"stage": name, "seconds": round(seconds, 3), "inputs": inputs}
             write_text(out.parent / "stage.json", json.dumps(record, indent=1) + "\n")
@@ -93,6 +94,17 @@ class Store:
             out.parent.rename(self.root / key)
             shutil.rmtree(work.parent, ignore_errors=True)
             return Entry(key, self.root / key / "out", seconds, cached=False)
+
+
+@contextmanager
+def located(folder: Path) -> Iterator[None]:
+    """An OSError that names no file, such as one of a full disk, gets the name of `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(folder)
+        raise
 
 
 @contextmanager

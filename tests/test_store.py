@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecls.errors import BusyError
-from edgecls.store import Store, key_of, link, lock
+from edgecls.store import Store, key_of, link, located, lock
 
 INPUTS = {"stage": "model", "version": 1, "options": {"lr": 0.1}, "parents": ["a", "b"]}
 
@@ -206,3 +207,10 @@ def test_names_hold_when_the_whole_folder_moves(tmp_path: Path) -> None:
     link(tmp_path / "runs" / "demo" / "student", store.make("train", INPUTS, build).out)
     shutil.move(tmp_path / "disk" / "deep", tmp_path / "elsewhere")
     assert (tmp_path / "elsewhere" / "demo" / "student" / "result").read_text() == "made"
+
+
+@pytest.mark.parametrize(("name", "told"), [(None, "here"), ("file", "file")])
+def test_an_error_of_the_disk_names_a_file_or_the_folder(name, told):
+    with pytest.raises(OSError, match="No space") as caught, located(Path("here")):
+        raise OSError(errno.ENOSPC, "No space left on device", name)
+    assert str(caught.value) == f"[Errno 28] No space left on device: '{told}'"

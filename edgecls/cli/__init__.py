@@ -44,11 +44,24 @@ COMMANDS = {
     "doctor": ("doctor", "What is installed, what fits together, and what mends it."),
 }
 
+_GOES_ON = "the same command goes on where it was"
+# name -> what is left of a command's work when it is stopped; of the others nothing is.
+KEPT = dict.fromkeys(
+    ("run", "train", "finetune", "distill", "prune", "sparsify", "qat"), _GOES_ON
+) | {
+    "export": "no bundle was written but, with --target all, those that were finished: the same"
+    " command goes on with the others",
+    "quantize": "nothing was written; the finished steps of --max-drop are kept for the same"
+    " command",
+    "evaluate": "no result was written; the finished trainings of --folds and --learning-curve are"
+    " kept for the same command",
+    "bench": "nothing was written, and what was measured is not kept",
+}
 _RIGHTS = "give yourself the right to, or choose another folder"
 # What may happen to files in the middle of the work, and what helps.
 CURES = {
-    errno.ENOSPC: "free some space; the same command goes on where it was",
-    errno.EDQUOT: "free some space; the same command goes on where it was",
+    errno.ENOSPC: "free some space, and give the same command again",
+    errno.EDQUOT: "free some space, and give the same command again",
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
     errno.EROFS: _RIGHTS,
@@ -103,6 +116,11 @@ def _terminate(number: int, frame: object) -> None:
     raise Terminated
 
 
+def _command(arguments: Sequence[str]) -> str:
+    """The name of the command: the group's own options have no values."""
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
     from edgecls.errors import EdgeclsError, UsageError
@@ -124,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
-        click.echo("stopped; the same command goes on where it was", err=True)
+        kept = KEPT.get(_command(sys.argv[1:] if arguments is None else arguments))
+        click.echo(f"stopped: {kept}" if kept else "stopped", err=True)
         # click gives an Abort that came from the interruption.
         sys.exit(143 if Terminated in (type(stop), type(stop.__cause__)) else 130)
     except EdgeclsError as error:

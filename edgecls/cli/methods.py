@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,17 @@ def summary(folder: Path) -> str:
     return (
         f"{found.arch}: {100 * scores['top1']:.2f} % right on {scores['num_images']:,} images of "
         f"validation (95 % interval {low}–{high}), {found.num_params:,} parameters, "
-        f"{found.macs / 1e6:.1f} M MACs"
+        f"{found.macs / 1e6:.1f} M MACs{_zeros(found.edits)}"
     )
+
+
+def _zeros(edits: Sequence[Mapping[str, Any]]) -> str:
+    """The share of weights that are zero, where the last thing done was to make them so."""
+    if not edits or edits[-1].get("kind") != "sparsify":
+        return ""
+    counts = edits[-1]["zeros"].values()
+    zeros, weights = (sum(pair[i] for pair in counts) for i in (0, 1))
+    return f", {100 * zeros / weights:.1f} % zeros in the {len(counts)} layers made sparse"
 
 
 def command(name: str) -> click.Command:

@@ -67,14 +67,9 @@ def quantize(
 ) -> None:
     """Convert a checkpoint to int8, its ranges from the checkpoint's own training images."""
     from edgecls.device.meta import bundle_sha256
-    from edgecls.errors import UsageError
     from edgecls.pipeline import quantized
     from edgecls.recipe import load, parse, put
 
-    if diagnose and max_drop is not None:
-        raise UsageError("--diagnose and --max-drop are two commands", "run one after the other")
-    if max_drop is not None and data is None:
-        raise UsageError("--max-drop is judged on validation images", "name them with --data")
     tables = load(None, overrides)
     for name, value in remedies.items():
         if value is not None:
@@ -87,8 +82,9 @@ def quantize(
     if profile is not None:
         put(tables, "export.for", profile)
     recipe, wish = parse(tables), quantized.Wish(checkpoint, target, precision)
+    quantized.check(recipe, diagnose)
     if diagnose:
-        _diagnose(wish, recipe, out, force, data is not None)
+        _diagnose(wish, recipe, out, force)
         return
     folder = out or Path(f"{target}-{precision}")
     if recipe.quantize.max_drop is not None:
@@ -99,7 +95,7 @@ def quantize(
     click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
 
 
-def _diagnose(wish: Any, recipe: Any, out: Path | None, force: bool, labelled: bool) -> None:
+def _diagnose(wish: Any, recipe: Any, out: Path | None, force: bool) -> None:
     from edgecls.cli.display import display, show
     from edgecls.errors import UsageError
     from edgecls.pipeline import quantized
@@ -111,7 +107,7 @@ def _diagnose(wish: Any, recipe: Any, out: Path | None, force: bool, labelled: b
         raise UsageError(f"{file} exists already", "choose another file, or add --force to a file")
     if not file.parent.is_dir():
         raise UsageError(f"there is no folder {file.parent}", "make it first")
-    found = quantized.diagnose(wish, recipe, file, display(), labelled)
+    found = quantized.diagnose(wish, recipe, file, display())
     show(diagnosis_table(found))
     command = shlex.join(["edgecls", "quantize", str(wish.checkpoint), "--target", wish.target])
     for sentence in advice(found, command):
@@ -131,6 +127,7 @@ def _climb(wish: Any, recipe: Any, out: Path, force: bool) -> None:
     click.echo(f"{found.num_evaluations} evaluations, {found.seconds:.0f} s")
     tell_scheme(out)
     click.echo(f"bundle: {out}  sha256 {bundle_sha256(str(out))}")
+    click.echo(f"record: {quantized.record_of(out)}")
     if not found.met:
         click.echo(f"error: no int8 model loses at most {100 * found.max_drop:g} points", err=True)
         click.echo(

@@ -25,12 +25,13 @@ MODELS = """\
 # macs_ratio = 2.0
 #
 # The keys of a method are the flags of its command: see `edgecls train --help`.
-# With `method` (train, finetune, distill or prune) the models are your own:
+# With `method` (train, finetune, distill, prune, sparsify or qat) the models are your own:
 # [models.teacher]
 # method = "train"
 # arch = "resnet20"            # `edgecls models` lists them
 # epochs = 20
 # augment = "standard"
+# label_smoothing = 0          # smoothed labels tell a student less
 #
 # [models.small]
 # method = "distill"

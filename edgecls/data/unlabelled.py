@@ -24,7 +24,7 @@ from edgecls.data.prepared import write_split
 from edgecls.data.scratch import Scratch
 from edgecls.data.walk import ClassFolder, walk
 from edgecls.device.preprocess import ImageError
-from edgecls.errors import DataError
+from edgecls.errors import DataError, UsageError
 from edgecls.rundir import write_text
 
 if TYPE_CHECKING:
@@ -83,9 +83,12 @@ class Joined:
 
 
 def listing_of(folder: Path) -> Listing:
-    """Every file below `folder`, whatever its folders mean. Raises DataError."""
+    """Every file below `folder`, whatever its folders mean. Raises DataError.
+
+    Raises UsageError where there is no such folder.
+    """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder of images", "check its path")
+        raise UsageError(f"{folder} is no folder of images", "check its path")
     root = folder.resolve().parent
     entries, skipped = walk(root, [ClassFolder(folder.resolve().name, "", None)])
     if not entries:

@@ -5,6 +5,8 @@ Hinton et al. 2015; decoupled: Zhao et al., CVPR 2022; feature hints: Romero et 
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,9 @@ class DistillOptions(TaughtOptions):
 
     @model_validator(mode="after")
     def _is_used(self) -> Self:
+        for name, count in Counter(map(os.path.normpath, self.teacher)).items():
+            if count > 1:
+                raise ValueError(f"teacher names {name} twice: name it once")
         if self.hint_layers and not self.hints:
             raise ValueError("hint_layers has no effect: it needs hints above 0")
         if self.unlabelled and self.sampling == "balanced":

@@ -31,6 +31,7 @@ class SparsifyOptions(TaughtOptions):
 
     # A fifth of a fresh net's: what stays is near a good place.
     sgd_lr: ClassVar[float] = 0.04
+    passes: ClassVar[tuple[str, ...]] = ("epochs", "ramp_epochs")
 
     model: str = Field(description="the model or checkpoint to make sparse")
     teacher: str | None = Field(None, description="who teaches the fine-tuning (default: model)")
@@ -76,6 +77,7 @@ class Sparsify:
     Options: ClassVar[type[BaseModel]] = SparsifyOptions
     parents: tuple[str, ...] = ("model", "teacher")
     packages: tuple[str, ...] = ("torch", "torchvision")
+    holds_zeros = True
 
     def apply(
         self, parents: Mapping[str, Path], options: SparsifyOptions, context: Context, out: Path

@@ -70,6 +70,11 @@ class Checkpoint:
         return any(edit.get("kind") == "fake-quantize" for edit in self.edits)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether single weights of it were set to zero."""
+        return any(edit.get("kind") == "sparsify" for edit in self.edits)
+
+    @property
     def is_reduced(self) -> bool:
         """Whether its weights were trained to keep to 7 of the 8 bits."""
         return any(edit.get("reduce_range") is True for edit in self.edits)

@@ -158,8 +158,8 @@ def _of_checkpoint(folder: Path) -> Weights:
     loaded = checkpoint.load(folder)
     if loaded.edits:
         raise UsageError(
-            f"{folder} was changed after its training ({loaded.edits[0]['kind']}): its tensors fit"
-            f" no {loaded.arch}",
+            f"{folder} was changed after its training ({loaded.edits[0]['kind']}), which a "
+            f"fine-tuning of {loaded.arch} would not keep",
             "fine-tune the checkpoint that it was made from",
         )
     normalisation = (tuple(loaded.preprocess.mean), tuple(loaded.preprocess.std))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgecls import methods
@@ -57,6 +58,8 @@ def resolve(tables: Mapping[str, Mapping[str, Any]]) -> list[Net]:
         changed = net.parents.get(CHANGED)
         if changed and trains_for(by_name[changed].method) == "int8":
             raise _too_late(net.method, changed)
+        if changed and holds_zeros(by_name[changed].method) and not holds_zeros(net.method):
+            raise _undone(net.method, changed)
     return ordered
 
 
@@ -66,11 +69,19 @@ def trains_for(method: Method) -> Precision:
     return precision
 
 
+def holds_zeros(method: Method) -> bool:
+    """Whether a method makes single weights zero and trains without losing them; most do not."""
+    held: bool = getattr(method, "holds_zeros", False)
+    return held
+
+
 def check_order(method: Method, parents: Mapping[str, Checkpoint]) -> None:
     """Raise UsageError where the `method` cannot come after what made its parents."""
     changed = parents.get(CHANGED)
     if changed is not None and changed.is_quantized:
         raise _too_late(method, str(changed.folder))
+    if changed is not None and changed.is_sparse and not holds_zeros(method):
+        raise _undone(method, str(changed.folder))
 
 
 def caution(option: str, parent: Checkpoint) -> str | None:
@@ -102,6 +113,17 @@ def _too_late(method: Method, parent: str) -> UsageError:
     )
 
 
+def _undone(method: Method, parent: str) -> UsageError:
+    """A training that knows nothing of the zeros moves them with all other weights."""
+    if trains_for(method) == "int8":
+        fix = "convert it to int8 after the training, with edgecls quantize: that keeps zeros"
+    else:
+        fix = f"apply {method.name} to the model before, and make its result sparse last"
+    return UsageError(
+        f"{method.name} would train {parent} without its zeros, which sparsify set", fix
+    )
+
+
 def named_parents(method: Method, options: Any) -> dict[str, str]:
     """What the options name as parents; of several in one option the later ones are numbered."""
     found = {}
@@ -122,9 +144,43 @@ def _net(name: str, table: Mapping[str, Any], tables: Mapping[str, Any]) -> Net:
     seed = options.pop("seed", None)
     if not (seed is None or (isinstance(seed, int) and 0 <= seed < 1 << 31)):
         raise UsageError(f"models.{name}.seed is {seed!r}", "give a number from 0 to 2147483647")
+    _refuse_others_options(name, method, options)
     checked = validated(method.Options, options, f"models.{name}")
+    _refuse_model_as_weights(name, checked, tables)
     parents = named_parents(method, checked)
-    for value in parents.values():
+    for option, value in parents.items():
         if value not in tables:
             raise unknown_name(f"model in models.{name}", value, tables)
+        if value == name:
+            raise UsageError(
+                f"models.{name}.{option.partition('.')[0]} is {name!r}, the model itself",
+                "name the model that it comes from",
+            )
     return Net(name, method, checked, parents, seed)
+
+
+def _refuse_others_options(name: str, method: Method, options: Mapping[str, Any]) -> None:
+    """Raises UsageError for an option that only other methods have, and says which."""
+    for option in sorted(set(options) - set(method.Options.model_fields)):
+        having = [each for each in methods.names() if option in _options(each)]
+        if having:
+            raise UsageError(
+                f"unknown key 'models.{name}.{option}' of method {method.name}",
+                f"leave it out: {option} is an option of {', '.join(having)}",
+            )
+
+
+def _options(method: str) -> Mapping[str, Any]:
+    return methods.get(method).Options.model_fields
+
+
+def _refuse_model_as_weights(name: str, options: Any, tables: Mapping[str, Any]) -> None:
+    """Raises UsageError where another model's name stands for weights, which are files."""
+    given = getattr(options, "weights", None) if "weights" in options.model_fields_set else None
+    if given in tables and not Path(str(given)).exists():
+        raise UsageError(
+            f"models.{name}.weights is {given!r}, a model of this recipe, which is no file of "
+            "weights",
+            f"finish a run with {given} and give its file, such as "
+            f"runs/demo/models/{given}/model.safetensors",
+        )

@@ -58,6 +58,8 @@ def main() -> None:
         outcome = convert(json.loads(sys.argv[1]))
     except EdgeclsError as error:
         outcome = Outcome("failed", error.cause, error.fix)
+    except OSError as error:
+        outcome = Outcome("failed", str(error), "look at the disk: its space, and your rights")
     stdout.write(json.dumps(asdict(outcome)) + "\n")
     stdout.close()
 

@@ -19,6 +19,7 @@ from edgecls.errors import UsageError
 from edgecls.evaluation import NAME as EVALUATION
 from edgecls.models.checkpoint import JSON
 from edgecls.recipe import DIGITS, Recipe
+from edgecls.store import located
 
 
 def check(data: str, out: Path) -> None:
@@ -133,7 +134,8 @@ def place(out: Path, write: Callable[[Path], object]) -> None:
     try:
         part, old = beside / "new", beside / "old"
         part.mkdir()
-        write(part)
+        with located(out.parent):
+            write(part)
         if out.exists():
             out.rename(old)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,14 +15,14 @@ from edgecls import data as datas
 from edgecls import methods, targets
 from edgecls.core import Dataset, Precision, Purpose, Remedies, Target
 from edgecls.device.meta import sha256
-from edgecls.errors import UsageError
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.graph import CheckpointSource
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import JSON
 from edgecls.pipeline import conversion, places, quantizing
 from edgecls.pipeline.climb import Ascent, climb
 from edgecls.pipeline.events import Events
-from edgecls.pipeline.nets import Net, trains_for
+from edgecls.pipeline.nets import Net, check_order, trains_for
 from edgecls.pipeline.quantizing import Model, Validation
 from edgecls.pipeline.single import export, named
 from edgecls.pipeline.subject import as_trained
@@ -74,6 +75,33 @@ class Wish:
     precision: Precision = "int8"
 
 
+def check(recipe: Recipe, diagnosed: bool) -> None:
+    """Raises UsageError for what the recipe asks for beside, or without, what it is of.
+
+    diagnosed: whether a diagnosis is asked for instead of a bundle.
+    """
+    section = recipe.quantize
+    bounded, labelled = section.max_drop is not None, is_labelled(recipe)
+    if diagnosed and bounded:
+        raise UsageError("--diagnose and --max-drop are two commands", "run one after the other")
+    if bounded and not labelled:
+        raise UsageError("--max-drop is judged on validation images", "name them with --data")
+    if labelled and not (bounded or diagnosed):
+        raise UsageError(
+            "--data has no effect: the ranges are of the checkpoint's own training images",
+            "leave it out, or judge on it with --max-drop or --diagnose",
+        )
+    if "qat" in section.model_fields_set and not bounded:
+        raise UsageError(
+            "--qat and --no-qat have no effect: they are of the climb's end", "add --max-drop"
+        )
+
+
+def is_labelled(recipe: Recipe) -> bool:
+    """Whether images with labels were named; a recipe that names none means the digits."""
+    return "path" in recipe.data.model_fields_set
+
+
 def convert(wish: Wish, recipe: Recipe, out: Path, force: bool) -> Path:
     """Write the bundle to `out`. Raises ConversionError."""
     target = _target(wish)
@@ -86,21 +114,23 @@ def convert(wish: Wish, recipe: Recipe, out: Path, force: bool) -> Path:
     return export(wish.checkpoint, wish.target, wish.precision, out, force, remedies, purpose)
 
 
-def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events, labelled: bool) -> Diagnosis:
+def diagnose(wish: Wish, recipe: Recipe, out: Path, events: Events) -> Diagnosis:
     """Say what each layer costs, and write it to the file `out`.
 
-    labelled: judged by accuracy on validation of the recipe's images; otherwise by agreement with
-    the float net on the checkpoint's own calibration images, which are of training.
+    It is judged by accuracy on validation of the images that the recipe names; where it names none,
+    by agreement with the float net on the checkpoint's own calibration images, of training.
     """
     from edgecls.quantize.diagnose import Judges
     from edgecls.quantize.diagnose import diagnose as run
 
     target = _target(wish)
+    if wish.precision != "int8":
+        raise UsageError(f"--diagnose is of int8, not {wish.precision}", "leave --precision out")
     remedies = quantizing.remedies(recipe.quantize, target) or _own(target)
     found = checkpoints.load(wish.checkpoint)
     _refuse_trained(found)
     calibration = found.calibration()
-    if labelled:
+    if is_labelled(recipe):
         places.check(recipe.data.path, out)
         workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
         given = validation(data, dataset)
@@ -129,7 +159,9 @@ def climbed(wish: Wish, recipe: Recipe, out: Path, events: Events, force: bool) 
         raise UsageError(f"--max-drop is of int8, not {wish.precision}", "leave --precision out")
     places.check(recipe.data.path, out)
     places.free(out, force, [wish.checkpoint])
+    _check_record(record_of(out), force)
     _refuse_trained(checkpoints.load(wish.checkpoint))
+    quantizing.remedies(recipe.quantize, target)  # wrong ones are told before the work
     workshop, model, data, dataset = opened(wish, recipe, out.parent / ".store", events)
     ascent = ascent_of(workshop, model, target, data, dataset)
     found, entry = climb(ascent)
@@ -141,6 +173,24 @@ def climbed(wish: Wish, recipe: Recipe, out: Path, events: Events, force: bool) 
 def record_of(out: Path) -> Path:
     """Where the record of a climb lies: beside the bundle, which has no file of its own for it."""
     return out.with_name(f"{out.name}.{CLIMB}")
+
+
+def _check_record(path: Path, force: bool) -> None:
+    """Raises UsageError unless the record may be written there; `force` replaces ours alone."""
+    if not os.path.lexists(path):
+        return
+    if not force:
+        raise UsageError(
+            f"{path} exists already, where the record of the climb would go",
+            "choose another folder with --out, or add --force",
+        )
+    try:
+        Climb.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, EdgeclsError) as error:
+        raise UsageError(
+            f"{path} is no record of a climb, and --force replaces nothing else",
+            "choose another folder with --out",
+        ) from error
 
 
 def ascent_of(
@@ -174,6 +224,7 @@ def trained(
     options = validated(method.Options, {"model": model.name, **asked}, TRAINING)
     net = Net(f"{model.name}-{TRAINING}", method, options, {"model": model.name})
     assert trains_for(method) == "int8"
+    check_order(method, {"model": checkpoints.load(model.entry.out)})
     entry = workshop.model(net, {"model": model.entry}, data, dataset)
     return Model(model.name, entry, conversion.graph(workshop, net.name, entry))
 

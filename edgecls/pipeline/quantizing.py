@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecls import hardware
+from edgecls import hardware, targets
 from edgecls.core import Classes, Images, Progress, Purpose, Remedies, Target
 from edgecls.errors import UsageError
 from edgecls.graph import CheckpointSource
@@ -59,12 +59,22 @@ def remedies(section: QuantizeSection, target: Target) -> Remedies | None:
         return None
     if target.quantizing is None:
         raise UsageError(f"{target.name} has no remedies of int8", "choose another target")
+    if "smooth_quant" in asked and not target.quantizing.smooth_quant:
+        raise UsageError(
+            f"{target.name} has no SmoothQuant ({', '.join(_with_smooth_quant())} have it)",
+            "take --equalise instead, or another target",
+        )
     own = target.quantizing.remedies
     if "percentile" in asked and asked.get("ranges", "percentile") != "percentile":
         raise UsageError("percentile is of ranges = percentile", "leave one of the two out")
     if "percentile" in asked:
         asked["ranges"] = "percentile"
     return replace(own, **asked)
+
+
+def _with_smooth_quant() -> list[str]:
+    each = {name: targets.get(name).quantizing for name in targets.names()}
+    return [name for name, made in each.items() if made is not None and made.smooth_quant]
 
 
 def runs_here(target: Target, purpose: Purpose) -> bool:

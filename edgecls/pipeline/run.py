@@ -80,7 +80,7 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         models = _models(workshop, prepared, dataset)
         for name, entry in models.items():
             link(out / "models" / name, entry.out)
-        reference = _named(recipe.reference, prepared.nets, 0)
+        reference = _named(recipe, "reference", prepared.nets, 0)
         rows = table.fill(workshop, prepared.jobs, models, prepared.data, dataset, reference, out)
         compared = _compare(workshop, prepared, models, rows, dataset, out)
         info = _info(workshop, prepared, models, out, command, begin)
@@ -153,7 +153,7 @@ def _prepare(workshop: Workshop) -> Prepared:
     nets = tuple(resolve(choice.models))
     for net in nets:
         pricing.check(net.options)
-    ship, reference = _named(recipe.ship, nets, -1), _named(recipe.reference, nets, 0)
+    ship, reference = _named(recipe, "ship", nets, -1), _named(recipe, "reference", nets, 0)
     jobs = table.jobs(nets, ship, reference, _targets(recipe), recipe.export)
     fingerprint = workshop.fingerprint(listing)
     splits = recipe.data.validation + recipe.data.test
@@ -175,10 +175,12 @@ def _prepare(workshop: Workshop) -> Prepared:
     return Prepared(recipe, choice, nets, jobs, plan, data, listing.root)
 
 
-def _named(name: str | None, nets: Sequence[Net], default: int) -> str:
+def _named(recipe: Recipe, key: str, nets: Sequence[Net], default: int) -> str:
+    """The model that the recipe names in that key. default: the place of the one it means else."""
+    name: str | None = getattr(recipe, key)
     names = [net.name for net in nets]
     if name is not None and name not in names:
-        raise unknown_name("model", name, names)
+        raise unknown_name(f"model in {key}", name, names)
     return name or names[default]
 
 
@@ -217,8 +219,8 @@ def _compare(
         nets=prepared.nets,
         models=models,
         rows=rows,
-        ship=_named(recipe.ship, prepared.nets, -1),
-        reference=_named(recipe.reference, prepared.nets, 0),
+        ship=_named(recipe, "ship", prepared.nets, -1),
+        reference=_named(recipe, "reference", prepared.nets, 0),
         dataset=dataset,
         data=prepared.data,
         files=[row["path"] for row in files],
@@ -245,8 +247,8 @@ def _info(
         created=begin.isoformat(timespec="seconds"),
         version=__version__,
         seed=recipe.seed,
-        reference=_named(recipe.reference, prepared.nets, 0),
-        shipped=_named(recipe.ship, prepared.nets, -1),
+        reference=_named(recipe, "reference", prepared.nets, 0),
+        shipped=_named(recipe, "ship", prepared.nets, -1),
         labels=tuple(described["labels"]),
         budget=Budget(**recipe.budget.model_dump()),
         data={

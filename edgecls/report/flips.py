@@ -72,20 +72,24 @@ def _figure(flip: Flip, png: bytes, labels: Sequence[str]) -> Html:
 
 
 def class_changes(changes: Sequence[ClassChange], labels: Sequence[str]) -> Html:
-    """The classes whose recall changed, the worst first, as bars with their figures."""
+    """The classes with other right answers, the worst first, as bars with their figures.
+
+    One that lost as many as it gained is shown, and is not counted as a change of recall.
+    """
     moved = sorted((c for c in changes if c.lost or c.gained), key=lambda c: (c.change, c.number))
     if not moved:
         return el("p", "No class is answered otherwise.", class_="muted")
-    if len(moved) > MOST_CLASSES:
+    is_cut = len(moved) > MOST_CLASSES
+    if is_cut:
         half = MOST_CLASSES // 2
         moved = moved[:half] + moved[-half:]
     widest = max(abs(each.change) for each in moved) or 1.0
     lines = [_class(each, labels, widest) for each in moved]
     head = [column("Class", "text"), column("Recall", "number"), column("")]
     head += [column(name, "number") for name in ("Newly wrong", "Newly right", "Test images")]
-    count = sum(1 for each in changes if each.lost or each.gained)
+    count = sum(1 for each in changes if each.change)
     caption = f"Recall by class: {count:,} of {len(changes):,} changed"
-    if count > len(moved):
+    if is_cut:
         caption += f", the {len(moved)} that changed most"
     return table(head, lines, caption, "sortable plain compact")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,10 @@ def _variants(graph: Path, scheme: Scheme, calibration: Images, remedies: Remedi
 # NNCF's default (means of extremes, fast correction) lost 0.8 and 6.4 points on small nets where
 # these lost 0.0 and 0.2.
 QUANTIZING = Quantizing(
-    Remedies(ranges="minmax", bias_correction="full"), ladder.NNCF, variants=_variants
+    Remedies(ranges="minmax", bias_correction="full"),
+    ladder.NNCF,
+    variants=_variants,
+    smooth_quant=True,
 )
 
 
@@ -67,15 +72,13 @@ def convert(
     target: str, device: str, source: Source, request: Request, out: Path, check: bool
 ) -> Artifact:
     """Write IR for an OpenVINO device. check: on the CPU, where the device is not here."""
-    import openvino
-
     try:
         model = _model(source, request, device)
         batch = -1 if request.batch == "dynamic" else request.batch
         model.reshape([batch, *source.preprocess.input_shape[1:]])
         _name_by_place(model)
         halves = request.precision == "fp16"
-        openvino.save_model(model, str(out / "model.xml"), compress_to_fp16=halves)
+        _save(model, out / "model.xml", halves)
         details = _checked(out / "model.xml", source, request) if check else {}
     except _errors() as error:
         raise ConversionError(
@@ -91,6 +94,32 @@ def convert(
         versions=hardware.versions(PACKAGES),
         details={**({} if device == "CPU" else {"device": device}), **details},
     )
+
+
+def _save(model: Any, path: Path, halves: bool) -> None:
+    """Write the IR. Raises OSError, which names the folder, where the disk is at fault.
+
+    OpenVINO's own words for a full disk are those of a C++ stream, without the cause.
+    """
+    import openvino
+
+    try:
+        openvino.save_model(model, str(path), compress_to_fp16=halves)
+    except RuntimeError as error:
+        if "iostream" not in str(error):
+            raise
+        _try_writing(path.parent)
+        raise OSError(errno.EIO, f"OpenVINO could not write: {error}", str(path.parent)) from error
+
+
+def _try_writing(folder: Path) -> None:
+    """Raises the system's own OSError where a megabyte cannot be written into `folder`."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(1 << 20))
+            stream.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _checked(path: Path, source: Source, request: Request) -> dict[str, Any]:

@@ -144,6 +144,9 @@ class FitOptions(AugmentOptions):
 class TaughtOptions(FitOptions):
     """A training whose loss is a teacher's answers beside the labels."""
 
+    # The options that say how long its parts are; each part begins with the first view again.
+    passes: ClassVar[tuple[str, ...]] = ("epochs",)
+
     kind: Literal["kd", "dkd"] = Field(
         "kd", description="dkd: the true class and the other classes weigh apart"
     )
@@ -161,6 +164,20 @@ class TaughtOptions(FitOptions):
     def _has_a_kind(self) -> Self:
         if "beta" in self.model_fields_set and self.kind != "dkd":
             raise ValueError("beta has no effect: it needs kind dkd")
+        return self
+
+    @model_validator(mode="after")
+    def _is_seen(self) -> Self:
+        if self.views and self.views >= max(getattr(self, name) for name in self.passes):
+            raise ValueError(f"views has no effect: it needs {' or '.join(self.passes)} above it")
+        if self.alpha == 1:
+            smoothed = type(self).model_fields["label_smoothing"].default
+            weighted = {
+                "label_smoothing": self.label_smoothing not in (0, smoothed),
+                "class_weights": self.class_weights != "none",
+            }
+            for name in (name for name, is_chosen in weighted.items() if is_chosen):
+                raise ValueError(f"{name} has no effect: the labels count with alpha below 1")
         return self
 
     @property

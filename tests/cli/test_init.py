@@ -7,6 +7,7 @@ import tomllib
 
 from pydantic import BaseModel
 
+from edgecls import methods
 from edgecls.cli.template import text
 from edgecls.pipeline.nets import resolve
 from edgecls.recipe import Recipe, load, parse
@@ -37,6 +38,7 @@ def test_every_key_of_the_schema_stands_in_it():
         elif key := re.match(r"(?:# )?(\w+) = ", line):
             found.append((section, key[1]))
     models = {"method", "arch", "epochs", "augment", "teacher", "model", "macs_ratio"}
+    models |= {"label_smoothing"}
     found = [(s, name) for s, name in found if not (s == "" and name in models)]
     assert found == [(s, name) for s, name in keys(Recipe) if not s and name != "models"] + [
         (s, name) for s, name in keys(Recipe) if s
@@ -60,6 +62,8 @@ def test_its_examples_of_models_are_right():
     models = tomllib.loads("\n".join(example))["models"]
     nets = resolve(parse({"models": models}).models)
     assert [net.method.name for net in nets] == ["train", "distill", "prune"]
+    assert nets[0].options.label_smoothing == 0
+    assert all(name in lines[start] for name in methods.names())
 
 
 def test_an_existing_file_stays_without_force(edgecls, tmp_path):

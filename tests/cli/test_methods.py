@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from edgecls.cli.methods import summary
 from edgecls.models import checkpoint
 
 QUICK = ("--epochs", 1, "--batch-size", 16, "--set", "threads=1", "--set", "data.calibration=10")
@@ -52,3 +55,11 @@ def test_a_net_is_trained_and_cut(edgecls, digit_images, tmp_path):
     assert checkpoint.load(tmp_path / "cwd" / "cut").macs <= net.macs / 2
     again = edgecls("train", *data, "--arch", "lenet5", "--out", "net")
     assert again.status == 2 and "exists already" in again.err
+
+
+def test_what_was_made_sparse_ends_with_its_share_of_zeros(tiny_checkpoint, monkeypatch):
+    made = checkpoint.load(tiny_checkpoint)
+    edit = {"kind": "sparsify", "zeros": {"a": [30, 40], "b": [50, 60]}}
+    assert "zeros" not in summary(tiny_checkpoint)
+    monkeypatch.setattr(checkpoint, "load", lambda folder: replace(made, edits=(edit,)))
+    assert summary(tiny_checkpoint).endswith(", 80.0 % zeros in the 2 layers made sparse")

@@ -59,6 +59,16 @@ def test_a_bound_that_no_step_holds_is_a_failure_that_leaves_the_best(
     assert ended.status == 1 and "0.5 points" in ended.err and "fix:" in ended.err
     assert (tmp_path / "cwd" / "small" / "meta.json").is_file()
     assert json.loads((tmp_path / "cwd" / "small.climb.json").read_text())["steps"]
+    assert "record: small.climb.json" in ended.out
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_file_in_the_place_of_the_record_stays(quantize, tmp_path, force):
+    mine = tmp_path / "cwd" / "small.climb.json"
+    mine.write_text("mine")
+    ended = quantize("--max-drop", 0.5, "--data", "digits", "--out", "small", *force)
+    assert ended.status == 2 and "small.climb.json" in ended.err and "fix:" in ended.err
+    assert mine.read_text() == "mine" and not (tmp_path / "cwd" / "small").exists()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,15 @@ def test_a_bound_that_no_step_holds_is_a_failure_that_leaves_the_best(
         (("--percentile", 20), "percentile"),
         (("--float-layers", "body.9"), "unknown layer"),
         (("--precision", "int8-weights", "--equalise"), "remedies are of int8"),
+        (("--set", "quantize.max_drop=0.01"), "judged on validation images"),
+        (("--diagnose", "--set", "quantize.max_drop=0.01"), "two commands"),
+        (("--diagnose", "--precision", "int8-dynamic"), "--diagnose is of int8, not int8-dynamic"),
+        (("--data", "digits"), "--data has no effect"),
+        (("--set", "data.path=digits"), "--data has no effect"),
+        (("--no-qat",), "--no-qat have no effect"),
+        (("--diagnose", "--set", "quantize.qat=false"), "--no-qat have no effect"),
+        (("--smooth-quant", 0.5), "onnxruntime has no SmoothQuant (openvino, openvino-gpu"),
+        (("--smooth-quant", 0.5, "--max-drop", 1, "--data", "digits"), "no SmoothQuant"),
     ],
 )
 def test_senseless_wishes_are_refused_with_the_cure(quantize, more, cause):

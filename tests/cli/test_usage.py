@@ -67,7 +67,8 @@ WRONG = [
     ("run --data {images} --set models.teacher.epochz=1", "did you mean 'epochs'"),
     ("run --data {images} --set models.teacher.arch=resnet21", "did you mean 'resnet"),
     ("run --data {images} --set export.targets=['torhc']", "did you mean 'torch'"),
-    ("run --data {images} --set ship=x", "unknown model: 'x'"),
+    ("run --data {images} --set ship=x", "unknown model in ship: 'x'"),
+    ("run --data {images} --set reference=x", "unknown model in reference: 'x'"),
     ("run --out /proc/run", "nothing can be made in /proc"),
     ("run --set tensorboard={file}", "is a file, and TensorBoard's files need a folder"),
     ("init /proc/recipe.toml", "nothing can be made in /proc"),
@@ -218,6 +219,26 @@ def test_an_interruption_says_that_nothing_is_lost(edgecls, monkeypatch):
     monkeypatch.setattr("edgecls.pipeline.run.run", interrupt)
     ended = edgecls("run")
     assert ended.status == 130 and "goes on where it was" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "told"),
+    [
+        ("train", "edgecls.pipeline.single.apply_method", "stopped: the same command goes on"),
+        ("export x --target torch", "edgecls.pipeline.single.export", "no bundle was written"),
+        ("quantize x --target torch", "edgecls.pipeline.quantized.convert", "nothing was written"),
+        ("evaluate x", "edgecls.pipeline.evaluate.evaluate", "no result was written"),
+        ("predict x y.png", "edgecls.packed.opened", "stopped\n"),
+    ],
+)
+def test_an_interruption_says_what_is_left(edgecls, monkeypatch, line, place, told):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupt)
+    ended = edgecls(*line.split())
+    assert ended.status == 130 and told in ended.err
+    assert ("goes on where it was" in ended.err) == (line == "train")
 
 
 def test_a_full_disk_is_told_in_the_systems_words(edgecls, monkeypatch):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgecls import methods
 from edgecls.core import Context
-from edgecls.errors import EdgeclsError, UsageError
+from edgecls.errors import UsageError
 from edgecls.models import checkpoint
 from edgecls.recipe import validated
 from edgecls.store import Store
@@ -173,6 +173,11 @@ def test_a_student_may_begin_with_weights(teach, tiny_checkpoint, apply):
         ({"unlabelled": "x", "sampling": "balanced"}, "sampling balanced has no classes"),
         ({"unlabelled": "x", "alpha": 0.0}, "unlabelled has no effect"),
         ({"teacher": []}, "teacher"),
+        ({"teacher": ["t", "u", "./t"]}, "teacher names t twice"),
+        ({"views": 20}, "views has no effect"),
+        ({"views": 4, "epochs": 4}, "views has no effect"),
+        ({"alpha": 1.0, "label_smoothing": 0.2}, "label_smoothing has no effect"),
+        ({"alpha": 1.0, "class_weights": "balanced"}, "class_weights has no effect"),
         ({"kind": "crd"}, "kind"),
     ],
 )
@@ -182,8 +187,21 @@ def test_options_without_effect_are_refused(given, cause):
     assert cause in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("distill", {"teacher": "t", "views": 19}),
+        ("distill", {"teacher": ["t", "u"], "alpha": 1.0, "label_smoothing": 0.0}),
+        ("prune", {"model": "m", "epochs": 2, "sparse_epochs": 9, "views": 8}),
+        ("sparsify", {"model": "m", "epochs": 2, "ramp_epochs": 9, "views": 8}),
+    ],
+)
+def test_where_they_have_one_they_are_taken(method, given):
+    assert validated(methods.get(method).Options, given, "models.x")
+
+
 def test_material_that_is_not_there_is_an_error_with_a_cure(teach, tiny_checkpoint, tmp_path):
-    with pytest.raises(EdgeclsError, match="no folder of images"):
+    with pytest.raises(UsageError, match="no folder of images"):
         teach(tiny_checkpoint, unlabelled=str(tmp_path / "missing"))
     with pytest.raises(UsageError, match="layer"):
         teach(tiny_checkpoint, "layers", hints=1.0, hint_layers=["none:none"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from edgecls import targets
 from edgecls.core import Purpose
 from edgecls.errors import UsageError
-from edgecls.pipeline import everywhere
+from edgecls.pipeline import everywhere, one_export
 from edgecls.pipeline.events import Silent
 from edgecls.pipeline.everywhere import Limits, _swept, export_everywhere
 from edgecls.pipeline.watched import Watched, session_bytes
@@ -109,3 +110,20 @@ def test_what_another_conversion_has_begun_beside_it_is_left(tmp_path):
     own, other, again = (Path(mkdtemp(prefix=f".litert-{name}-", dir=tmp_path)) for name in names)
     _swept(tmp_path / "litert-int8")
     assert not own.exists() and not again.exists() and other.is_dir()
+
+
+def test_a_full_disk_is_a_failure_in_the_systems_words(monkeypatch, capfd):
+    def full(asked):
+        raise OSError(28, "No space left on device", "bundles")
+
+    monkeypatch.setattr(one_export, "convert", full)
+    monkeypatch.setattr("sys.argv", ["one_export", "{}"])
+    kept = os.dup(1)
+    try:
+        one_export.main()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+    told = json.loads(capfd.readouterr().out)
+    assert told["status"] == "failed" and "No space left on device: 'bundles'" in told["reason"]
+    assert told["fix"]

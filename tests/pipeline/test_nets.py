@@ -42,7 +42,6 @@ def test_a_parent_that_may_be_left_out_is_no_parent():
 @pytest.mark.parametrize(
     ("tables", "names"),
     [
-        ({"a": distill("a")}, "a"),
         ({"a": distill("b"), "b": distill("a"), "c": TRAIN}, "a, b"),
         ({"a": distill("b"), "b": distill("c"), "c": distill("a")}, "a, b, c"),
     ],
@@ -51,6 +50,28 @@ def test_a_circle_is_refused(tables, names):
     with pytest.raises(UsageError, match=f"the models {names} are each other's parents") as caught:
         resolve(tables)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("teacher", ["a", ["b", "a"]])
+def test_a_model_that_is_its_own_parent_is_told_so(teacher):
+    with pytest.raises(UsageError, match=r"models\.a\.teacher is 'a', the model itself") as caught:
+        resolve({"a": {"method": "distill", "teacher": teacher}, "b": TRAIN})
+    assert caught.value.fix
+
+
+def test_an_option_of_another_method_is_told_as_its():
+    with pytest.raises(UsageError, match=r"unknown key 'models\.a\.macs_ratio'") as caught:
+        resolve({"a": {**TRAIN, "macs_ratio": 2.0}})
+    assert "is an option of prune" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "table", [{"method": "finetune"}, {"method": "distill", "teacher": "q"}], ids=["fine", "distil"]
+)
+def test_a_models_name_is_no_weights(table):
+    with pytest.raises(UsageError, match=r"models\.a\.weights is 'q', a model of this") as caught:
+        resolve({"q": TRAIN, "a": {**table, "weights": "q"}})
+    assert "models/q/model.safetensors" in caught.value.fix
 
 
 def test_an_unknown_parent_is_refused_with_the_nearest_one():

@@ -54,6 +54,37 @@ def test_a_checkpoint_for_int8_is_refused_as_well(tiny_int8: Path, tiny_checkpoi
     nets.check_order(method, loaded)
 
 
+SPARSE: dict[str, dict[str, Any]] = {
+    "teacher": {"method": "train", "arch": "resnet20"},
+    "sparse": {"method": "sparsify", "model": "teacher"},
+}
+
+
+@pytest.mark.parametrize("method", ["prune", "qat"])
+def test_a_training_that_would_lose_zeros_is_refused(method: str, tiny_checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match=f"{method} would train sparse without its zeros") as told:
+        nets.resolve({**SPARSE, "after": {"method": method, "model": "sparse"}})
+    assert told.value.fix
+    sparse = replace(checkpoints.load(tiny_checkpoint), edits=({"kind": "sparsify"},))
+    with pytest.raises(UsageError, match="without its zeros") as told:
+        nets.check_order(methods.get(method), {"model": sparse})
+    assert told.value.fix
+
+
+def test_zeros_may_teach_come_after_a_cut_and_become_more(tiny_checkpoint: Path) -> None:
+    more = {
+        "taught": {"method": "prune", "model": "teacher", "teacher": "sparse"},
+        "last": {"method": "sparsify", "model": "taught"},
+        "again": {"method": "sparsify", "model": "last"},
+    }
+    assert nets.resolve({**SPARSE, **more})[-1].name == "again"
+    sparse = replace(checkpoints.load(tiny_checkpoint), edits=({"kind": "sparsify"},))
+    nets.check_order(methods.get("sparsify"), {"model": sparse})
+    nets.check_order(
+        methods.get("qat"), {"model": checkpoints.load(tiny_checkpoint), "teacher": sparse}
+    )
+
+
 def test_a_net_for_int8_is_compared_in_int8() -> None:
     found = jobs(
         nets.resolve(CHAIN),

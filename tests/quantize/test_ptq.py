@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from edgecls import graph
-from edgecls.core import Scheme
+from edgecls.core import Placement, Remedies, Scheme
 from edgecls.device.golden import max_relative_difference
 from edgecls.errors import ConversionError
 from edgecls.quantize import ptq
@@ -127,6 +127,25 @@ def test_a_graph_that_the_tool_refuses_is_a_conversion_error(source, calibration
     with pytest.raises(ConversionError, match="cannot quantize this graph") as caught:
         ptq.quantize(tmp_path / "broken.onnx", SCHEMES["u8s8-pc"], calibration, tmp_path / "m.onnx")
     assert caught.value.fix
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_weights_that_are_zero_stay_zero(source, calibration, tmp_path, scheme):
+    """So a net is made sparse first and converted to int8 then."""
+    model = onnx.load(source.onnx())
+    layer = [node for node in model.graph.node if node.op_type == "Conv"][3]
+    kept = next(tensor for tensor in model.graph.initializer if tensor.name == layer.input[1])
+    weight = numpy_helper.to_array(kept).copy()
+    weight[:, ::2] = 0
+    kept.CopyFrom(numpy_helper.from_array(weight, kept.name))
+    onnx.save(model, tmp_path / "sparse.onnx")
+    remedies = Remedies(bias_correction="full", equalise=True)
+    task = ptq.subject(tmp_path / "sparse.onnx", calibration, remedies)
+    found = ptq.quantized(task, SCHEMES[scheme], Placement(), remedies)
+    values, made = constants(found), producers(found)
+    same = next(node for node in found.graph.node if node.name == layer.name)
+    tensor = values[made[same.input[1]].input[0]]
+    assert not tensor[:, ::2].any() and tensor[:, 1::2].any()
 
 
 def test_logging_is_left_as_it_was(source, calibration, tmp_path, caplog):

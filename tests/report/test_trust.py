@@ -204,6 +204,14 @@ def test_of_many_classes_the_ends_are_shown(make_run):
     assert "n0<" in text and "n99<" in text and "n50<" not in text
 
 
+def test_a_class_that_lost_as_many_as_it_gained_has_no_other_recall(make_run):
+    from edgecls.report.flips import class_changes
+
+    changes = [ClassChange(0, 10, 5, 2, 2, 1.0), ClassChange(1, 10, 5, 2, 1, 1.0)]
+    text = class_changes(changes, ["even", "worse"])
+    assert "Recall by class: 1 of 2 changed" in text and "even" in text
+
+
 def test_a_run_without_comparisons_says_so(make_run):
     folder = make_run().path
     assert "No compressed model was compared" in words(page(folder))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -180,3 +182,24 @@ def _largest_weight(path) -> int:
     constants = [op for op in model.get_ops() if op.get_type_name() == "Constant"]
     found = [np.abs(op.data.astype(int)).max() for op in constants if op.data.dtype == np.int8]
     return int(max(found))
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "else"])
+def test_a_disk_that_cannot_be_written_is_no_fault_of_the_graph(tmp_path, monkeypatch, full):
+    import openvino
+
+    from edgecls.targets import _openvino
+
+    def save(*_, **__):
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    def temporary(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(openvino, "save_model", save)
+    if full:
+        monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    with pytest.raises(OSError, match="No space left" if full else "iostream") as caught:
+        _openvino._save(None, tmp_path / "model.xml", halves=False)
+    assert caught.value.errno == (errno.ENOSPC if full else errno.EIO)
+    assert caught.value.filename == str(tmp_path)

@@ -29,6 +29,7 @@ class PruneOptions(TaughtOptions):
     """Options of ``edgecls prune``."""
 
     sgd_lr: ClassVar[float] = 0.4
+    passes: ClassVar[tuple[str, ...]] = ("epochs", "step_epochs", "sparse_epochs")
 
     model: str = Field(description="the model or checkpoint to prune")
     teacher: str | None = Field(None, description="who teaches the fine-tuning (default: model)")
