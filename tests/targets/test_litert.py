@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgecls.device.golden import agreement, max_relative_difference
 from edgecls.device.meta import sha256
 from edgecls.errors import ConversionError, MissingDependency, UsageError
 from edgecls.graph import CheckpointSource
+from edgecls.quantize.tflite import model
 from edgecls.targets.litert import TARGET
 
 if not hardware.package_version("litert-torch"):
@@ -204,3 +206,39 @@ def test_without_the_package_it_says_what_to_install(monkeypatch, source, tmp_pa
         assert step.fix == 'pip install "edgecls[litert]"'
     with pytest.raises(MissingDependency, match="litert-torch is not installed"):
         TARGET.convert(source, Request("fp32", PHONE), tmp_path)
+
+
+def test_weights_that_stand_behind_the_flatbuffer_are_taken_in(fp32, tiny_data, tmp_path):
+    """The quantizer puts them there from 256 kB on."""
+    data = (fp32.folder / fp32.files[0]).read_bytes()
+    outside = behind(data)
+    assert len(outside) > len(data)
+    model.op_names(outside)
+    (tmp_path / "model.tflite").write_bytes(model.finished(outside))
+    images = np.asarray(tiny_data["test"][0])
+    again = replace(fp32, folder=tmp_path, files=("model.tflite",))
+    assert np.array_equal(answers(again, images), answers(fp32, images))
+
+
+def behind(data: bytes) -> bytes:
+    """The flatbuffer with all its weights behind it, as `ModelModifier` of the quantizer writes."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    objects = schema.ModelT.InitFromPackedBuf(data, 0)
+    kept = {
+        index: bytes(each.data)
+        for index, each in enumerate(objects.buffers)
+        if each.data is not None and len(each.data)
+    }
+    for index in kept:
+        objects.buffers[index].data = None
+        objects.buffers[index].offset = objects.buffers[index].size = 1
+    packed = flatbuffer_utils.convert_object_to_bytearray(objects)
+    root = schema.Model.GetRootAs(packed)
+    for index, weights in kept.items():
+        packed += b"\0" * (-len(packed) % 16)
+        place = {"offset": len(packed), "size": len(weights)}
+        flatbuffer_utils.update_packed_buffer(root.Buffers(index), **place)
+        packed += weights
+    return bytes(packed)

@@ -70,7 +70,13 @@ def _schema() -> Any:
 
 
 def _read(data: bytes) -> Any:
-    return _schema().ModelT.InitFromPackedBuf(data, 0)
+    """Weights that stand behind the flatbuffer, as the quantizer puts large ones, are taken in."""
+    model = _schema().ModelT.InitFromPackedBuf(data, 0)
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 are those that stand in it
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def _written(model: Any) -> bytes:
