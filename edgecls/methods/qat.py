@@ -62,7 +62,7 @@ class Qat:
     """A copy of `model` that was trained for int8."""
 
     name = "qat"
-    version = 1
+    version = 2
     summary = "Train a model for int8, with its own float answers as the teacher."
     Options: ClassVar[type[BaseModel]] = QatOptions
     parents: tuple[str, ...] = ("model", "teacher")
@@ -88,7 +88,8 @@ class Qat:
         normalise = Normalise(context.data.preprocess)
         qat.choose_steps(net, normalise, context.data["calibration"][0])
         loss = teachers.loss_beside(parents, options, context)
-        hook = qat.Freezing(options.freeze_bn, options.freeze_observers)
+        some = qat.spread(context.data["train"][0], context.seed)
+        hook = qat.Freezing(options.freeze_bn, options.freeze_observers, normalise, some)
         curves = fit.fit(net, loss, options, context, hook=hook, views=options.views)
         edits = [*before.edits, edit.edit_of(net, options.is_reduced)]
         produce.save(out, net, before.arch, curves, self, options, parents, context, edits)

@@ -31,8 +31,9 @@ def test_first_steps_fit_the_images(net: nn.Module, tiny_data: Dataset) -> None:
 
 
 def test_batchnorm_and_steps_freeze_late(net: nn.Module, tiny_data: Dataset) -> None:
-    qat.choose_steps(net, Normalise(tiny_data.preprocess), tiny_data["calibration"][0])
-    hook = qat.Freezing(freeze_bn=0.5, freeze_observers=0.75)
+    normalise = Normalise(tiny_data.preprocess)
+    qat.choose_steps(net, normalise, tiny_data["calibration"][0])
+    hook = qat.Freezing(0.5, 0.75, normalise, qat.spread(tiny_data["train"][0], 0))
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     told = []
     for epoch in range(1, 5):
@@ -45,8 +46,34 @@ def test_batchnorm_and_steps_freeze_late(net: nn.Module, tiny_data: Dataset) -> 
     assert told == [(True, True), (True, True), (False, True), (False, False)]
 
 
-def test_a_restarted_training_freezes_as_the_first_would(net: nn.Module) -> None:
-    hook = qat.Freezing(freeze_bn=0.0, freeze_observers=1.0)
+def test_what_batchnorm_keeps_are_the_statistics_of_the_images_as_they_are(
+    net: nn.Module, tiny_data: Dataset
+) -> None:
+    """Whatever the last batches were."""
+    normalise = Normalise(tiny_data.preprocess)
+    qat.choose_steps(net, normalise, tiny_data["calibration"][0])
+    some = qat.spread(tiny_data["train"][0], 0)
+    hook = qat.Freezing(0.5, 1.0, normalise, some)
+    norm = next(m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    kept = []
+    for scale in (1.0, 9.0):
+        net.train()
+        net(scale * torch.randn(16, 1, 32, 32))
+        before = norm.running_var.clone()
+        hook.begin_epoch(net, 2, 4)
+        assert torch.equal(norm.running_var, before)  # not yet
+        hook.begin_epoch(net, 3, 4)
+        kept.append(norm.running_var.clone())
+    assert torch.equal(kept[0], kept[1]) and not torch.equal(kept[0], before)
+    hook.begin_epoch(net, 4, 4)
+    assert torch.equal(norm.running_var, kept[1])  # once, so that a restarted training has the same
+
+
+def test_a_restarted_training_freezes_as_the_first_would(
+    net: nn.Module, tiny_data: Dataset
+) -> None:
+    normalise = Normalise(tiny_data.preprocess)
+    hook = qat.Freezing(0.0, 1.0, normalise, tiny_data["train"][0])
     net.train()
     hook.begin_epoch(net, 3, 4)
     assert not any(m.training for m in net.modules() if isinstance(m, nn.BatchNorm2d))
