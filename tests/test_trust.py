@@ -252,4 +252,4 @@ def test_what_is_no_bundle_is_said_to_be_none(tmp_path: Path, started: list[obje
     assert "edgecls export" in refused(tmp_path, "is not a bundle", started).fix
     refused(tmp_path / "nothing", "is not a bundle", started)
     (tmp_path / "file").write_bytes(b"")
-    refused(tmp_path / "file", "cannot be read", started)
+    refused(tmp_path / "file", "it is a file, and neither a folder nor", started)

@@ -122,7 +122,7 @@ FAILING = [
     ("train --data {full}", "no class folders"),
     ("verify no/such", "is not a bundle"),
     ("verify {full}", "is not a bundle"),
-    ("verify {file}", "meta.json"),
+    ("verify {file}", "is not a bundle: it is a file"),
     ("predict no/such x.png", "is not a bundle"),
     ("bench no/such", "is not a bundle"),
     ("report no/such", "is not a finished run"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -120,12 +121,16 @@ def test_made_twice_a_checkpoint_is_the_same_but_for_the_clock(apply, hashes, ti
     assert {name for name in one if one[name] != other[name]} <= {"curves.json"}
 
 
-def test_a_student_follows_its_teacher_and_not_the_labels(apply, tiny_checkpoint):
+def test_a_student_follows_its_teacher_and_not_the_labels(apply, tiny_checkpoint, tiny_data):
     """With alpha 1 the labels do not matter, with alpha 0 the teacher does not."""
     parents = {"teacher": tiny_checkpoint}
     taught = apply("distill", parents, out="taught", arch="lenet5", alpha=1.0)
-    smoothed = apply("distill", parents, out="s", arch="lenet5", alpha=1.0, label_smoothing=0.5)
-    weights = [checkpoint.load(folder).weights_sha256 for folder in (taught, smoothed)]
+    images, classes = tiny_data["train"]
+    wrong = {**tiny_data.splits, "train": (images, (np.asarray(classes) + 1) % 10)}
+    misled = apply(
+        "distill", parents, replace(tiny_data, splits=wrong), "wrong", arch="lenet5", alpha=1.0
+    )
+    weights = [checkpoint.load(folder).weights_sha256 for folder in (taught, misled)]
     assert weights[0] == weights[1]
     untaught = apply("distill", parents, out="untaught", arch="lenet5", alpha=0.0)
     hotter = apply("distill", parents, out="h", arch="lenet5", alpha=0.0, temperature=2.0)

@@ -52,7 +52,7 @@ def test_one_that_does_not_end_costs_its_own_row(
     def hanging(command: list[str], timeout_s: float, memory_bytes: int) -> Watched:
         asked = json.loads(command[-1])
         if asked.get("target") == "onnxruntime":
-            part = Path(asked["out"]).parent / ".onnxruntime-fp32-part"
+            part = Path(asked["out"]).parent / ".onnxruntime-fp32-a1b2c3d4"
             code = f"import os, time; os.makedirs({str(part)!r}); time.sleep(600)"
             return real([sys.executable, "-c", code], 3.0, memory_bytes)
         return real(command, timeout_s, memory_bytes)

@@ -379,8 +379,8 @@ def test_a_bundle_that_fails_its_own_check_is_not_measured(
 @pytest.mark.parametrize(
     ("changes", "cause", "fix"),
     [
-        ({"ship": "studnet"}, "unknown model: 'studnet'", "did you mean 'student'"),
-        ({"reference": "x"}, "unknown model: 'x'", "valid: student, teacher"),
+        ({"ship": "studnet"}, "unknown model in ship: 'studnet'", "did you mean 'student'"),
+        ({"reference": "x"}, "unknown model in reference: 'x'", "valid: student, teacher"),
         (
             {"export": {"targets": ["onnxrutime"]}},
             "unknown target: 'onnxrutime'",
