@@ -32,6 +32,10 @@ Correction = Literal["none", "fast", "full"]
 # How many images a model takes at once; "dynamic" is any number.
 Batch = int | Literal["dynamic"]
 SCHEMA_VERSION = 1
+# What makes a row's latency doubtful. throttled: the clock was held down. drift: it changed from
+# the first rounds to the last. co-load: other processes had a part of the cores. steal: the host
+# of a virtual machine did. unsettled: it had not become stable when the measurement began.
+FLAGS = ("throttled", "drift", "co-load", "steal", "unsettled")
 
 
 @dataclass(frozen=True)
@@ -482,7 +486,14 @@ class Measurement:
     max_rel_logit_diff: largest difference from the source's logits over their standard deviation.
     top1_agreement: with the source, on test. p_value: McNemar's, of this row against the run's
     reference model on the same test images, corrected for the number of rows (Holm).
-    files: sha256 of side files of the run (``predictions``, ``latencies``, ``curves``).
+    latency_p50_low, latency_p50_high: where the median of another measurement of the same kind is
+    expected, at 95 %. latency_p_value: of the difference in latency from the quickest row on the
+    same device, paired round by round, corrected for the number of rows (Holm).
+    scenario: what its queries were, see `edgecls.device.measure`; qps: the rate of a server's.
+    memory_bytes: the peak of the process less what it took before the runtime was loaded, where
+    rss_bytes is that peak. energy_mj: millijoules a query, of the whole package or board.
+    flags: what makes its figures doubtful, of `FLAGS`.
+    files: sha256 of side files of the run (``predictions``, ``latencies``, ``operators`` …).
     """
 
     model: str
@@ -504,19 +515,29 @@ class Measurement:
     top1_low: float | None = None
     top1_high: float | None = None
     num_images: int | None = None
+    scenario: str = "single-stream"
+    qps: float | None = None
     latency_p50_ms: float | None = None
+    latency_p50_low: float | None = None
+    latency_p50_high: float | None = None
     latency_p90_ms: float | None = None
     latency_p99_ms: float | None = None
     latency_p90_ms_bound: float | None = None
     latency_p99_ms_bound: float | None = None
+    latency_p_value: float | None = None
     end_to_end_p50_ms: float | None = None
+    decode_p50_ms: float | None = None
     preprocess_p50_ms: float | None = None
+    postprocess_p50_ms: float | None = None
     num_queries: int | None = None
     first_inference_ms: float | None = None
     load_ms: float | None = None
     throughput_per_s: float | None = None
     size_bytes: int | None = None
     rss_bytes: int | None = None
+    memory_bytes: int | None = None
+    energy_mj: float | None = None
+    flags: tuple[str, ...] = ()
     threads: int | None = None
     batch_size: int | None = None
     max_rel_logit_diff: float | None = None
@@ -566,7 +587,7 @@ class Measurement:
             raise EdgeclsError(
                 f"a results row lacks {missing} or has unknown {sorted(set(data) - set(known))}"
             )
-        return Measurement(**data)
+        return Measurement(**{**data, "flags": tuple(data.get("flags", ()))})
 
 
 def read_results(path: Path) -> list[Measurement]:
