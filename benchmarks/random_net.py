@@ -7,7 +7,9 @@ logits have a standard deviation of 1: else half the net would be zero, and ever
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from edgecls.core import Dataset, Images
 from edgecls.device.preprocess import Preprocess
 from edgecls.models import checkpoint, zoo
 
-NUM_CLASSES, NUM_IMAGES = 10, 256
+NUM_CLASSES, NUM_IMAGES, NUM_GOLDEN = 10, 256, 8
 # Nothing was learnt, and nothing was judged.
 NO_SKILL = {"validation": {"top1": 0.1, "top1_low": 0.0, "top1_high": 1.0, "num_images": 0}}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,6 +42,7 @@ def checkpoint_of(arch: str, size: int, folder: Path, seed: int = 0) -> Path:
         preprocess=preprocess,
         splits={"calibration": (images, np.arange(NUM_IMAGES) % NUM_CLASSES)},
         fingerprint="",
+        golden=tuple(_png(image) for image in images[:NUM_GOLDEN]),
     )
     checkpoint.save(out, net, arch, data, metrics=NO_SKILL, provenance={}, curves=[])
     return out
@@ -57,6 +60,12 @@ def pictures(count: int, size: int, seed: int) -> Images:
         noisy = field + rng.normal(0, rng.uniform(0, 12), field.shape)
         found[number] = noisy.clip(0, 255).astype(np.uint8)
     return found
+
+
+def _png(image: np.ndarray[Any, Any]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def calibrated(net: nn.Module, images: Images, preprocess: Preprocess) -> None:
