@@ -330,7 +330,8 @@ class Target(Protocol):
     how its int8 is made, None where it has none. hardware: the profile that it converts for unless
     another is asked for, None where that is this machine; dynamic_batch: whether it takes any
     number of images at once; overflow_free: types of activations whose products with weights of 8
-    bits overflow on no CPU (these three may be left out: None, no and none).
+    bits overflow on no CPU; runs: why this machine does not compute in a precision that the target
+    has elsewhere (these four may be left out: None, no, none and always).
     """
 
     name: str
@@ -359,6 +360,8 @@ class Target(Protocol):
     def snippet(self, model_file: str) -> str:
         """A few lines of native code for the model card."""
         ...
+
+    def runs(self, precision: Precision) -> Outcome: ...
 
 
 class Progress(Protocol):

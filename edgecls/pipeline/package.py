@@ -65,7 +65,7 @@ def package(
         artifact = target.convert(source, request, converted)
         if checkpoint.is_quantized and artifact.scheme is not None:
             artifact = replace(artifact, scheme=_trained(artifact.scheme, checkpoint))
-        runs = faithful(target, artifact.scheme)
+        runs = faithful(target, precision, artifact.scheme)
         artifact = replace(artifact, details={**artifact.details, **_told(request, runs)})
         contents = Contents(name, artifact, target, checkpoint, source, machine)
         make(contents, out, runs_here=runs.status == "ok")
@@ -80,13 +80,15 @@ def machine_of(target: Target, purpose: Purpose) -> Hardware:
     return hardware.chosen(purpose.profile, getattr(target, "hardware", None))
 
 
-def faithful(target: Target, scheme: Scheme | None) -> Outcome:
+def faithful(target: Target, precision: Precision, scheme: Scheme | None) -> Outcome:
     """Whether this machine can run a conversion and answers as the device would.
 
     Where this runtime wants weights in 7 bits here, 8 bits overflow: what they answer here is no
     reference for a machine where they do not.
     """
     run = target.availability().run
+    if run.status == "ok" and hasattr(target, "runs"):
+        run = target.runs(precision)
     if run.status != "ok" or scheme is None or scheme.reduce_range:
         return run
     exact = scheme.activation in getattr(target, "overflow_free", ())

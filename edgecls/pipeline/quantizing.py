@@ -80,7 +80,7 @@ def _with_smooth_quant() -> list[str]:
 def runs_here(target: Target, purpose: Purpose) -> bool:
     """Whether the target's own runner tells here what int8 costs on the machine it is for."""
     scheme = target.scheme(machine_of(target, purpose))
-    return faithful(target, scheme).status == "ok"
+    return faithful(target, "int8", scheme).status == "ok"
 
 
 def emulated(

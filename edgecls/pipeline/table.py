@@ -189,7 +189,7 @@ def _convert(made: Made, job: Job, out: Path) -> Candidate:
     link(bundle, entry.out)
     described = meta.read(str(entry.out))
     scheme = Scheme.from_json(described.scheme) if described.scheme else None
-    runs = faithful(job.target, scheme)
+    runs = faithful(job.target, job.precision, scheme)
     return Candidate(job, _converted(row, job, entry, described, runs), entry, runs)
 
 

@@ -16,6 +16,7 @@ from edgecls.core import (
     Availability,
     Images,
     Outcome,
+    Precision,
     Quantizing,
     Remedies,
     Request,
@@ -50,6 +51,21 @@ def availability() -> Availability:
     missing = Outcome("skipped", "openvino is not installed", "pip install edgecls")
     state = DONE if hardware.package_version("openvino") else missing
     return Availability(convert=state, compile=state, run=state)
+
+
+def runs(precision: Precision) -> Outcome:
+    """Whether this CPU multiplies in a precision: without the instructions the kit refuses bf16."""
+    if precision != "bf16":
+        return DONE
+    import openvino
+
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return DONE
+    return Outcome(
+        "skipped",
+        "this CPU has no bf16",
+        "measure it on one that has: edgecls bench BUNDLE --on ssh://user@device",
+    )
 
 
 def availability_of(device: str, there: bool, driver: str) -> Availability:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecls.core import Artifact, Availability, Hardware, Precision, Request, Scheme, Source
+from edgecls.core import (
+    Artifact,
+    Availability,
+    Hardware,
+    Outcome,
+    Precision,
+    Request,
+    Scheme,
+    Source,
+)
 from edgecls.hardware import saturates
 from edgecls.targets import _openvino
 
@@ -26,6 +35,9 @@ class OpenVino:
 
     def availability(self) -> Availability:
         return _openvino.availability()
+
+    def runs(self, precision: Precision) -> Outcome:
+        return _openvino.runs(precision)
 
     def scheme(self, machine: Hardware) -> Scheme:
         """Asymmetric uint8 on x86: as quick as symmetric, and more accurate. Symmetric on Arm.

@@ -64,7 +64,7 @@ def old_laptop(monkeypatch):
 )
 def test_answers_that_overflow_here_are_no_reference(monkeypatch, target, scheme, machine, runs):
     monkeypatch.setattr("edgecls.hardware.here", lambda: machine)
-    found = faithful(targets.get(target), scheme)
+    found = faithful(targets.get(target), "int8" if scheme else "fp32", scheme)
     assert (found.status == "ok") is runs
     if not runs:
         assert "overflow" in found.reason and "--on ssh://" in found.fix
@@ -119,6 +119,16 @@ def test_a_mobile_target_is_for_arm64_unless_told_otherwise(monkeypatch):
     assert machine_of(plain, Purpose("rtx")).profile == "rtx"
 
 
+def test_what_this_cpu_cannot_multiply_is_converted_all_the_same_and_not_run(make, monkeypatch):
+    """bf16 without its instructions: the bundle is for a machine that has them."""
+    told = Outcome("skipped", "this CPU has no bf16", "another one")
+    monkeypatch.setattr("edgecls.targets._openvino.runs", lambda precision: told)
+    out = make("openvino", "bf16")
+    described = meta.read(str(out))
+    assert described.details["not_run_by_the_exporter"] == "this CPU has no bf16"
+    assert described.precision == "bf16"
+
+
 def test_a_target_that_says_nothing_of_machines_is_for_this_one():
     class Foreign:
         name = "foreign"
@@ -133,7 +143,7 @@ def test_a_target_that_says_nothing_of_machines_is_for_this_one():
 
     target = Foreign()
     assert machine_of(target, Purpose()).profile == "here"  # type: ignore[arg-type]
-    assert faithful(target, FULL).status == "ok"  # type: ignore[arg-type]
+    assert faithful(target, "fp32", FULL).status == "ok"  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="foreign takes a fixed number"):
         packaging._refuse(target, "fp32", Purpose(batch="dynamic"))  # type: ignore[arg-type]
 
