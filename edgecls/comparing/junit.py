@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from edgecls.comparing.values import Change, Gate, Pair
-from edgecls.comparing.words import alarms_of, figures, one_sided, plain, verdict
+from edgecls.comparing.words import alarms_of, figures, interval, plain, remark, verdict
+from edgecls.report import units
 from edgecls.report.rows import is_measured
 
 SUITE = "edgecls compare"
@@ -51,15 +52,16 @@ def _case(suite: ET.Element, pair: Pair, kind: str, failures: Mapping[str, str])
 def _measured(case: ET.Element, pair: Pair) -> None:
     """Skipped where the row was not measured in OLD either: then nothing is gone."""
     if not pair.gone and not (pair.new is not None and is_measured(pair.new)):
-        ET.SubElement(case, "skipped", message=one_sided(pair))
+        ET.SubElement(case, "skipped", message=remark(pair))
 
 
 def _figures(case: ET.Element, gate: Gate, change: Change) -> None:
     if change.p_value is None:
         ET.SubElement(case, "skipped", message=plain(change.reason))
-    old, new, difference, interval, sure = figures(change)
+    old, new, difference = figures(change)
     told = [f"{old} → {new}: {difference}"]
     if change.p_value is not None:
-        told.append(f"95 % interval {interval}, p {sure}: {verdict(gate, change)}")
+        sure = units.p_value(change.p_value)
+        told.append(f"95 % interval {interval(change)}, {sure}: {verdict(gate, change)}")
     told += [plain(note) for note in change.notes]
     ET.SubElement(case, "system-out").text = "\n".join(told)

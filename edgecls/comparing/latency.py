@@ -64,7 +64,7 @@ def change(old: Side, new: Side, before: Measurement, after: Measurement) -> Cha
         return Change("latency", one, other, value, reason=error.cause, notes=notes)
     found = welch(first, second)
     if min(len(first), len(second)) < FEW:
-        counts = f"{len(first)} and {units.plural(len(second), 'launch')}"
+        counts = f"{len(first)} process launches in {old.name} and {len(second)} in {new.name}"
         notes += (f"{counts}: {FEW} of each see smaller differences",)
     return Change(
         "latency",

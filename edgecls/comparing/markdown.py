@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecls.comparing.values import NEW, OLD, Gate
-from edgecls.comparing.words import HEAD, alarms, lines, notes, summary
+from edgecls.comparing.words import HEAD, Block, alarms, blocks, notes, summary
 from edgecls.report.markdown import text
 
 
@@ -21,10 +21,24 @@ def _list(sentences: list[str]) -> list[str]:
 
 
 def _table(gate: Gate) -> str:
-    numeric = range(2, len(HEAD) - 1)
-    rule = ["--:" if column in numeric else "---" for column in range(len(HEAD))]
-    body = [
-        [f"**{text(cell)}**" if line.alarm and cell else text(cell) for cell in line.cells]
-        for line in lines(gate)
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [list(HEAD), rule, *body])
+    head = ["Row", *HEAD]
+    numeric = range(2, len(head) - 1)
+    rule = ["--:" if column in numeric else "---" for column in range(len(head))]
+    body = [row for block in blocks(gate) for row in _rows(block)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *body])
+
+
+def _rows(block: Block) -> list[list[str]]:
+    if block.remark:
+        told = text(block.remark)
+        return [[text(block.name), *[""] * (len(HEAD) - 1), _strong(told) if block.alarm else told]]
+    found = []
+    for number, line in enumerate(block.lines):
+        cells = [text(cell) for cell in line.cells]
+        cells = [_strong(cell) for cell in cells] if line.alarm else cells
+        found.append([text(block.name) if number == 0 else "", *cells])
+    return found
+
+
+def _strong(cell: str) -> str:
+    return f"**{cell}**" if cell else ""

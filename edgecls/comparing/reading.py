@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgecls.comparing.values import Incomparable
+from edgecls.comparing.words import plain
 from edgecls.core import Measurement, Status, read_results
 from edgecls.errors import EdgeclsError
 from edgecls.rundir import FILES, INFO, RESULTS, RunInfo, read_arrays
@@ -66,7 +67,7 @@ class Side:
         classes, logits = self._named(arrays, row, "test_classes", "test_logits")
         images = arrays.get("test_images")
         fits = classes.ndim == 1 and logits.ndim == 2 and len(classes) == len(logits)
-        if not fits or not len(classes) or classes.dtype.kind not in "iu":
+        if not fits or not logits.size or classes.dtype.kind not in "iu":
             raise self._damaged(row, "its answers do not fit its images")
         if logits.dtype.kind != "f" or not np.isfinite(logits).all():
             raise self._damaged(row, "its logits are not finite numbers", "convert it again")
@@ -110,7 +111,7 @@ class Side:
         return [arrays[name] for name in names]
 
     def _damaged(self, row: Measurement, what: str, fix: str = "run it again") -> EdgeclsError:
-        return EdgeclsError(f"{self.path}: {row.name}: {what}", fix)
+        return EdgeclsError(f"{self.path}: {plain(row.name)}: {what}", fix)
 
 
 def _are_hashes(images: NDArray[Any], count: int) -> bool:
@@ -123,6 +124,8 @@ def read(path: Path, name: str) -> Side:
         return Side(name, path, path.parent, None, _keyed(_rows(path)))
     folder = path.parent if path.name == INFO else path
     labels = RunInfo.read(folder).labels
+    if not isinstance(labels, tuple) or not all(isinstance(label, str) for label in labels):
+        raise EdgeclsError(f"{folder / INFO} is damaged: its labels are no texts", "run it again")
     if not (folder / RESULTS).is_file():
         raise EdgeclsError(
             f"{folder} has no {RESULTS}: it was not measured, or not to its end",
@@ -138,6 +141,8 @@ def _rows(path: Path) -> list[Measurement]:
         raise EdgeclsError(f"{path} is not a file of rows: it is not text", _KINDS) from error
     except EdgeclsError as error:
         raise EdgeclsError(f"{path}: {error.cause}", error.fix or _KINDS) from error
+    except TypeError as error:
+        raise EdgeclsError(f"{path}: a row is damaged: {error}", "run it again") from error
     if not rows:
         raise EdgeclsError(f"{path} has no rows", _KINDS)
     for number, row in enumerate(rows, start=1):

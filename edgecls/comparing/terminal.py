@@ -1,35 +1,59 @@
-"""The comparison as a table in the terminal."""
+"""The comparison as tables in the terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecls.comparing.values import NEW, OLD, Gate
-from edgecls.comparing.words import HEAD, lines, notes
+from edgecls.comparing.words import HEAD, Block, blocks, notes
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-
-def table(gate: Gate) -> Table:
-    """Three lines a row; under it what is to be known of its figures."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    found = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    found.title = Text(f"{OLD}: {gate.old}\n{NEW}: {gate.new}")
-    found.title_justify, found.title_style = "left", ""
-    for number, name in enumerate(HEAD):
-        if number in (0, len(HEAD) - 1):
-            found.add_column(name, overflow="fold", ratio=1 if number else None)
-        else:
-            found.add_column(name, justify="left" if number == 1 else "right", no_wrap=True)
-    for line in lines(gate):
+
+def table(gate: Gate) -> Group:
+    """Each row's name, and under it a line a figure; at the end what is to be known of them.
+
+    A name has a line of its own: beside so many figures it would have no room.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    found = blocks(gate)
+    lines = [HEAD, *(line.cells for block in found for line in block.lines)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    head = _grid(widths)
+    head.add_row(*HEAD, style="bold")
+    parts: list[Text | Table] = [Text(f"{OLD}: {gate.old}\n{NEW}: {gate.new}"), head]
+    for block in found:
+        parts += _block(block, widths)
+    # Text, not str: a name may hold what would be markup.
+    parts += [Text(note, "dim") for note in notes(gate)]
+    return Group(*parts)
+
+
+def _block(block: Block, widths: Sequence[int]) -> list[Text | Table]:
+    from rich.text import Text
+
+    if block.remark:
+        style = "bold red" if block.alarm else "dim"
+        return [Text(f"{block.name}: {block.remark}", style)]
+    grid = _grid(widths)
+    for line in block.lines:
         style = "bold red" if line.alarm else "dim" if line.quiet else ""
-        # Text, not str: a name may hold what would be markup.
-        found.add_row(*(Text(cell) for cell in line.cells), style=style)
-    told = notes(gate)
-    if told:
-        found.caption = Text("\n".join(told), style="dim")
-        found.caption_justify = "left"
-    return found
+        grid.add_row(*map(Text, line.cells), style=style)
+    return [Text(block.name, "bold"), grid]
+
+
+def _grid(widths: Sequence[int]) -> Table:
+    """All of them have the same columns; the last one gives way where there is no room."""
+    from rich.table import Table
+
+    grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for number, width in enumerate(widths[:-1]):
+        grid.add_column(width=width, justify="right" if number else "left", no_wrap=True)
+    grid.add_column(overflow="fold", max_width=widths[-1])
+    return grid

@@ -8,21 +8,28 @@ from edgecls.comparing.values import ALARM, KINDS, NEW, OLD, Change, Gate, Kind,
 from edgecls.report import units
 from edgecls.report.rows import SIGNIFICANCE, is_measured, setback
 
-HEAD = ("Row", "", OLD, NEW, "Difference", "95 % interval", "p", "")
+HEAD = ("", OLD, NEW, "Difference", "95 % interval", "p", "")
 # So many rows are named in a note, and the others counted.
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table. cells: under `HEAD`; row: whether a new row begins; alarm, quiet: how
-    it is set off.
-    """
+    """A figure of a row. cells: under `HEAD`; quiet: whether it was not judged."""
 
     cells: tuple[str, ...]
-    row: bool = False
     alarm: bool = False
     quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A row: its figures, or what stands in their place where there is nothing to compare."""
+
+    name: str
+    lines: tuple[Line, ...] = ()
+    remark: str = ""
+    alarm: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,46 +66,42 @@ def _told(gate: Gate, change: Change) -> str:
     size = f"{_figure(change, change.old)} to {_figure(change, change.new)}"
     sure = units.p_value(change.p_value or 0.0)
     by = difference(change).lstrip("+−±")
-    return f"{change.kind} {verb} by {by}, from {size} ({sure}); {allowed(gate, change.kind)}"
+    return (
+        f"{change.kind} {verb} by {by}, from {size} ({sure}); {_bound(gate, change.kind)} allowed"
+    )
 
 
-def allowed(gate: Gate, kind: Kind) -> str:
-    """The bound, as a half sentence."""
+def _bound(gate: Gate, kind: Kind) -> str:
     share = 100 * gate.bounds.of(kind)
-    unit = "%" if kind == "latency" else "point" if share == 1 else "points"
-    return f"{share:g} {unit} allowed"
+    return f"{share:g} {'%' if kind == 'latency' else 'point' if share == 1 else 'points'}"
 
 
 def summary(gate: Gate) -> str:
     """All of it in one sentence."""
-    count = len(alarms(gate))
-    tested = []
-    for kind in KINDS:
-        found = [change for _, change in gate.changes(kind)]
-        sure = sum(change.p_value is not None for change in found)
-        tested.append(f"{kind} tested in {sure:,} of {units.plural(len(found), 'row')}")
-    return f"{units.plural(count, 'alarm') if count else 'No alarm'}; {', '.join(tested)}"
+    count, both = len(alarms(gate)), sum(bool(pair.changes) for pair in gate.pairs)
+    tested = [
+        f"{kind} {sum(change.p_value is not None for _, change in gate.changes(kind)):,}"
+        for kind in KINDS
+    ]
+    said = units.plural(count, "alarm") if count else "No alarm"
+    limits = " and ".join(_bound(gate, kind) for kind in KINDS)
+    rows = f"of {units.plural(both, 'row')} that both have measured"
+    return f"{said}, {limits} allowed; tested {rows}: {', '.join(tested)}"
 
 
-def lines(gate: Gate) -> list[Line]:
-    """Accuracy, latency and size of each row, or one line where there is nothing to compare."""
+def blocks(gate: Gate) -> list[Block]:
+    """Of each row accuracy, latency and size."""
     found = []
     for pair in gate.pairs:
-        before, after = pair.old, pair.new
-        if before is None or after is None or not (is_measured(before) and is_measured(after)):
-            cells = (pair.name, "", *[units.ABSENT] * 5, one_sided(pair))
-            found.append(Line(cells, True, bool(pair.gone), not pair.gone))
+        if not pair.changes:
+            found.append(Block(pair.name, remark=remark(pair), alarm=bool(pair.gone)))
             continue
-        found += [_line(gate, pair, kind) for kind in KINDS]
-        sizes, change = (before.size_bytes, after.size_bytes), units.ABSENT
-        if sizes[0] and sizes[1]:
-            change = _signed(sizes[1] / sizes[0] - 1)
-        shown = (*map(units.size, sizes), change)
-        found.append(Line(("", "size", *shown, "", "", ""), quiet=True))
+        lines = [_line(gate, change) for change in pair.changes.values()]
+        found.append(Block(pair.name, (*lines, _size(pair))))
     return found
 
 
-def one_sided(pair: Pair) -> str:
+def remark(pair: Pair) -> str:
     """What is to be said of a row that was not measured in both."""
     if pair.gone:
         return f"alarm: {pair.gone}"
@@ -107,24 +110,27 @@ def one_sided(pair: Pair) -> str:
     if pair.new is None:
         return f"in {OLD} alone, where it was not measured"
     if is_measured(pair.new):
-        return f"measured in {NEW}, and not in {OLD}"
+        return f"measured in {NEW} alone"
     return plain(f"measured in neither. {setback(pair.new)}")
 
 
-def _line(gate: Gate, pair: Pair, kind: Kind) -> Line:
-    change, first = pair.changes[kind], kind == KINDS[0]
-    cells = (pair.name if first else "", kind, *figures(change), verdict(gate, change))
-    alarm = change.is_alarm(gate.bounds.of(kind))
-    return Line(cells, first, alarm, change.p_value is None)
-
-
-def figures(change: Change) -> tuple[str, str, str, str, str]:
-    """Old, new, difference, interval and p."""
+def _line(gate: Gate, change: Change) -> Line:
     sure = ""
     if change.p_value is not None:
         sure = units.p_value(change.p_value).removeprefix("p ").removeprefix("= ")
-    ends = _figure(change, change.old), _figure(change, change.new)
-    return (*ends, difference(change), interval(change), sure)
+    cells = (change.kind, *figures(change), interval(change), sure, verdict(gate, change))
+    return Line(cells, change.is_alarm(gate.bounds.of(change.kind)), change.p_value is None)
+
+
+def _size(pair: Pair) -> Line:
+    sizes = [row.size_bytes if row else None for row in (pair.old, pair.new)]
+    change = _signed(sizes[1] / sizes[0] - 1) if sizes[0] and sizes[1] else units.ABSENT
+    return Line(("size", *map(units.size, sizes), change, "", "", ""), quiet=True)
+
+
+def figures(change: Change) -> tuple[str, str, str]:
+    """Old, new and difference."""
+    return _figure(change, change.old), _figure(change, change.new), difference(change)
 
 
 def _figure(change: Change, value: float | None) -> str:
@@ -141,12 +147,12 @@ def difference(change: Change) -> str:
 
 
 def interval(change: Change) -> str:
-    """The ends of the 95 % interval of the difference; empty where there is none."""
+    """The ends of the 95 % interval, in the difference's unit; empty where there is none."""
     if change.low is None or change.high is None:
         return ""
-    digits, unit = (2, "points") if change.kind == "accuracy" else (1, "%")
+    digits = 2 if change.kind == "accuracy" else 1
     ends = (f"{100 * end:+.{digits}f}".replace("-", "−") for end in (change.low, change.high))
-    return f"{' to '.join(ends)} {unit}"
+    return " to ".join(ends)
 
 
 def _signed(share: float) -> str:
@@ -158,14 +164,14 @@ def verdict(gate: Gate, change: Change) -> str:
     """What the test says, in a few words."""
     if change.p_value is None:
         return "not tested"
-    beyond = change.is_beyond(gate.bounds.of(change.kind))
-    if change.is_alarm(gate.bounds.of(change.kind)):
-        return f"alarm: {allowed(gate, change.kind)}"
+    bound = gate.bounds.of(change.kind)
+    if change.is_alarm(bound):
+        return "alarm"
     if change.p_value > SIGNIFICANCE:
         return "no difference seen"
-    if beyond:
-        return f"{allowed(gate, change.kind)}; no alarm, for p is not below {ALARM:g}"
-    return "worse, within the bound" if change.loss > 0 else "better"
+    if change.is_beyond(bound):
+        return f"worse, p ≥ {ALARM:g}"
+    return "worse, allowed" if change.loss > 0 else "better"
 
 
 def notes(gate: Gate) -> list[str]:
