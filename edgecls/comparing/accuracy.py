@@ -47,7 +47,7 @@ def change(old: Side, new: Side, before: Measurement, after: Measurement) -> Cha
 
 
 def _untested(before: Measurement, after: Measurement, reason: str) -> Change:
-    old, new = (row.top1 if units.known(row.top1) else None for row in (before, after))
+    old, new = before.top1, after.top1
     value = None if old is None or new is None else new - old
     if old is None and new is None:
         reason = "neither run has an accuracy on test"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from edgecls.comparing.reading import Side
 from edgecls.comparing.values import Change, Incomparable
 from edgecls.core import Measurement
-from edgecls.report import units
 from edgecls.report.making import describe
 
 if TYPE_CHECKING:
@@ -31,8 +30,14 @@ HARDWARE = (
 )
 # What may have made a model slower, and so is no reason not to test it.
 SOFTWARE = ("runtime", "provider", "layout", "compute_units", "system", "python")
-# How long and how often: more of it makes a figure surer, and no other one.
-AMOUNTS = frozenset({"launches", "rounds", "queries", "seconds", "seed", "early_stop"})
+# How long and how often: more of it makes a figure surer, and no other one. A longer mode is none
+# of these, for a device gets warm in it.
+AMOUNTS = frozenset(
+    {
+        *("launches", "rounds", "queries", "seconds", "seed"),
+        *("early_stop", "stopped_after_launches"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,7 @@ def welch(old: NDArray[np.float64], new: NDArray[np.float64]) -> Welch:
 
 def _p50(row: Measurement) -> float | None:
     """A figure above 0, or None."""
-    value = row.latency_p50_ms
-    return value if value is not None and units.known(value) and value > 0 else None
+    return row.latency_p50_ms or None
 
 
 def _enough(name: str, launches: NDArray[np.float64]) -> None:
@@ -123,7 +127,8 @@ def _alike(before: Measurement, after: Measurement) -> None:
 
 
 def _way(row: Measurement) -> dict[str, Any]:
-    return {**row.protocol, "threads": row.threads, "batch_size": row.batch_size, "qps": row.qps}
+    own = {"threads": row.threads, "batch_size": row.batch_size, "qps": row.qps}
+    return {**row.protocol, **{name: value for name, value in own.items() if value is not None}}
 
 
 def _notes(old: Side, new: Side, before: Measurement, after: Measurement) -> tuple[str, ...]:

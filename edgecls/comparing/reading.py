@@ -30,6 +30,7 @@ Key = tuple[str, str, str, str, str, int]
 _TEXTS = ("model", "target", "precision", "device", "scenario", "reason")
 _STATUSES = ("converted", "compiled", "measured")
 _NUMBERS = ("top1", "latency_p50_ms", "size_bytes", "num_images", "threads", "batch_size")
+_MOST = 1e15
 _MAPPINGS = ("environment", "protocol", "files")
 # What numpy raises for a file that is no .npz, or a cut one.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -158,16 +159,26 @@ _KINDS = "give the folder of a run, or a file of rows as edgecls bench --out wri
 def _wrong(row: Measurement) -> str:
     """Which field holds what it cannot; empty where all that is read here are right."""
 
-    def listed(names: tuple[str, ...], kind: Any) -> list[str]:
-        return [name for name in names if not isinstance(getattr(row, name), kind)]
+    checks = (
+        (_TEXTS, lambda value: isinstance(value, str)),
+        (_STATUSES, lambda value: value in get_args(Status)),
+        (_NUMBERS, _is_figure),
+        (_MAPPINGS, lambda value: isinstance(value, Mapping)),
+        (("flags",), lambda value: all(isinstance(flag, str) for flag in value)),
+    )
+    for names, is_right in checks:
+        for name in names:
+            value = getattr(row, name)
+            if not is_right(value):
+                return f"{name} is {value!r:.60}"
+    return ""
 
-    numbers = [name for name in _NUMBERS if isinstance(getattr(row, name), bool)]
-    numbers += listed(_NUMBERS, int | float | None)
-    statuses = [name for name in _STATUSES if getattr(row, name) not in get_args(Status)]
-    found = [*listed(_TEXTS, str), *statuses, *numbers, *listed(_MAPPINGS, Mapping)]
-    if not all(isinstance(flag, str) for flag in row.flags):
-        found.append("flags")
-    return f"{found[0]} is {getattr(row, found[0])!r:.60}" if found else ""
+
+def _is_figure(value: object) -> bool:
+    """Whether it is a number from 0 that something can have, or None. NaN is in no order."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None
+    return 0 <= value <= _MOST
 
 
 def _keyed(rows: list[Measurement]) -> dict[Key, Measurement]:

@@ -17,7 +17,7 @@ from edgecls.rundir import Budget, RunInfo, add_arrays
 
 LABELS = tuple("abcdefghij")
 MACHINE = {"cpu": "Example CPU", "machine": "x86_64", "cores": 2, "runtime": "openvino 2026.2"}
-PROTOCOL = {"scenario": "single-stream", "version": 2, "threads": 1, "launches": 5, "queries": 400}
+PROTOCOL = {"mode": "short", "scenario": "single-stream", "version": 2, "launches": 5}
 
 
 @dataclass(frozen=True)

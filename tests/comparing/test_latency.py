@@ -11,6 +11,7 @@ from edgecls.core import read_results, write_results
 from edgecls.errors import EdgeclsError
 from edgecls.rundir import add_arrays
 
+PROTOCOL = {"mode": "short", "scenario": "single-stream", "version": 2, "launches": 5}
 MACHINE = {"cpu": "Example CPU", "machine": "x86_64", "cores": 2, "runtime": "openvino 2026.2"}
 
 
@@ -66,7 +67,11 @@ def test_one_launch_cannot_be_tested(write_run, planted_row):
         ({"environment": {**MACHINE, "governor": "powersave"}}, "governor none → powersave"),
         ({"threads": 4}, "measured in another way: threads 1 → 4"),
         ({"batch_size": 8}, "batch_size 1 → 8"),
-        ({"protocol": {"scenario": "single-stream", "version": 3}}, "another way: version 2 → 3"),
+        (
+            {"protocol": {"scenario": "single-stream", "version": 3}},
+            "another way: mode short → none, version 2 → 3",
+        ),
+        ({"protocol": {**PROTOCOL, "mode": "full"}}, "mode short → full"),
         ({"qps": 100.0}, "qps none → 100"),
     ],
 )
@@ -83,7 +88,7 @@ def test_another_machine_or_protocol_is_told_and_not_tested(write_run, changes, 
 def test_more_queries_and_launches_are_the_same_protocol(write_run):
     old, new = write_run("old"), write_run("new", seed=1)
     (row,) = read_results(new / "results.jsonl")
-    put(new, protocol={**row.protocol, "launches": 50, "queries": 9, "seed": 3})
+    put(new, protocol={**row.protocol, "launches": 50, "stopped_after_launches": 3})
     assert latency(compare(old, new)).p_value is not None
 
 
