@@ -8,6 +8,7 @@ observation, the logarithm of its median, and Welch's t test compares the launch
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ HARDWARE = (
     *("model", "cpu", "machine", "cores", "features", "l4t"),
     *("governor", "power_mode", "powered_by", "cpu_mask"),
 )
+# The GPU in a provider's name.
+_GPU = re.compile(r"cuda: (.*), sm_\d+")
 # What may have made a model slower, and so is no reason not to test it.
 SOFTWARE = ("runtime", "provider", "layout", "compute_units", "system", "python")
 # How long and how often: more of it makes a figure surer, and no other one. A longer mode is none
@@ -117,6 +120,10 @@ def _enough(name: str, launches: NDArray[np.float64]) -> None:
 def _alike(before: Measurement, after: Measurement) -> None:
     """Raises Incomparable where the figures are of another machine, or measured in another way."""
     machine = _differing(before.environment, after.environment, HARDWARE)
+    chips = [_GPU.search(str(row.environment.get("provider"))) for row in (before, after)]
+    # Where one of them has none, it fell back to the CPU: that is to be seen.
+    if not machine and all(chips) and len({chip[1] for chip in chips if chip}) > 1:
+        machine = _differing(before.environment, after.environment, ("provider",))
     if machine:
         raise Incomparable(f"another machine, or set otherwise: {machine}")
     first, second = _way(before), _way(after)

@@ -42,9 +42,9 @@ class Bounds:
 class Change:
     """One figure in both runs. value: NEW minus OLD, of latency over OLD, with its 95 % interval.
 
-    p_value: of the paired test (accuracy) or of that over launches (latency), corrected for the
-    number of rows; None where it was not tested, and then `reason` says why. notes: what else is
-    to be known of it.
+    The interval is of this row alone. p_value: of the paired test (accuracy) or of that over
+    launches (latency), corrected for the number of rows; None where it was not tested, and then
+    `reason` says why. notes: what else is to be known of it.
     """
 
     kind: Kind

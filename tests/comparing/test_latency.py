@@ -104,6 +104,18 @@ def test_other_software_and_doubts_are_told_and_tested(write_run, planted_row):
     assert [alarm.kind for alarm in alarms(gate)] == ["latency"]
 
 
+def test_another_gpu_is_another_machine_and_none_at_all_is_a_loss(write_run, planted_row):
+    old, new = write_run("old"), write_run("new", [planted_row(ms=3)], 1)
+    put(old, environment={**MACHINE, "provider": "cuda: Orin, sm_87"})
+    put(new, environment={**MACHINE, "provider": "cuda: H200, sm_90"})
+    told = notes(compare(old, new))
+    assert "set otherwise: provider cuda: Orin, sm_87 → cuda: H200, sm_90" in told[0]
+    put(new, environment={**MACHINE, "provider": "CPUExecutionProvider"})
+    gate = compare(old, new)
+    assert [alarm.kind for alarm in alarms(gate)] == ["latency"]
+    assert "provider cuda: Orin, sm_87 → CPUExecutionProvider" in notes(gate)[0]
+
+
 def test_a_note_of_some_rows_names_them(write_run, planted_row):
     rows = [planted_row(target=f"t{i}") for i in range(6)]
     flagged = [
