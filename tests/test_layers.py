@@ -28,6 +28,7 @@ LIGHT = (
     *("edgecls.bench.accuracy", "edgecls.report", "edgecls.data", "edgecls.cli"),
     *("edgecls.bench.conditions", "edgecls.bench.images", "edgecls.bench.proof"),
     *("edgecls.remote", "edgecls.remote.connected", "edgecls.remote.agent"),
+    "edgecls.comparing",
     *(f"edgecls.cli.{module}" for module, _ in COMMANDS.values()),
 )
 

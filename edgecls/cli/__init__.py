@@ -39,6 +39,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Score a model on images it has not seen; folds; learning curve."),
     "kit": ("kit", "Write out the sources that run a bundle in C++, Kotlin or Swift."),
     "report": ("run", "Write a run's report again."),
+    "compare": ("compare", "Compare two runs row by row: the gate of a CI."),
     "models": ("models", "Every architecture, with its parameters and multiply-accumulates."),
     "targets": ("targets", "What this machine can convert to, compile and run, and why not."),
     "doctor": ("doctor", "What is installed, what fits together, and what mends it."),

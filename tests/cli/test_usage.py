@@ -17,7 +17,7 @@ from edgecls.cli import COMMANDS
 WRONG = [
     # command line, what stands on stderr
     ("exprot", "did you mean 'export'"),
-    ("zzz", "valid: bench, data, distill"),
+    ("zzz", "valid: bench, compare, data, distill"),
     ("--nonsense", "No such option"),
     ("export", "Missing argument"),
     ("export {checkpoint}", "Missing option '--target'"),

@@ -1,0 +1,191 @@
+"""One of the two runs, read for the comparison: its rows, their answers and their latencies.
+
+A run is its folder (`edgecls.rundir`) or a file of rows alone, as ``edgecls bench --out`` writes
+it; side files of the latter are looked for in a ``files`` folder beside it. What is absent makes a
+figure `Incomparable`; what is damaged raises EdgeclsError, for a gate does not pass over it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from edgecls.comparing.values import Incomparable
+from edgecls.comparing.words import plain
+from edgecls.core import Measurement, Status, read_results
+from edgecls.errors import EdgeclsError
+from edgecls.rundir import FILES, INFO, RESULTS, RunInfo, read_arrays
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# What rows of two runs are matched by. The last is a count where several rows are alike in it.
+Key = tuple[str, str, str, str, str, int]
+_TEXTS = ("model", "target", "precision", "device", "scenario", "reason")
+_STATUSES = ("converted", "compiled", "measured")
+_NUMBERS = ("top1", "latency_p50_ms", "size_bytes", "num_images", "threads", "batch_size")
+_MOST = 1e15
+_MAPPINGS = ("environment", "protocol", "files")
+# What numpy raises for a file that is no .npz, or a cut one.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A row's answers on the test images. classes: int64[N], the true ones; right: bool[N].
+
+    images: the sha256 of each as bytes of length 32, None where the run did not keep them.
+    num_classes: of the logits.
+    """
+
+    classes: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    images: NDArray[np.bytes_] | None
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Side:
+    """name: ``OLD`` or ``NEW``. root: where its ``files`` are. labels: None for a file of rows."""
+
+    name: str
+    path: Path
+    root: Path
+    labels: tuple[str, ...] | None
+    rows: Mapping[Key, Measurement]
+
+    def answers(self, row: Measurement) -> Answers:
+        """Raises Incomparable where none were kept, EdgeclsError where they cannot be right."""
+        import numpy as np
+
+        arrays = self._arrays(row, "predictions", "answers for each image")
+        classes, logits = self._named(arrays, row, "test_classes", "test_logits")
+        images = arrays.get("test_images")
+        fits = classes.ndim == 1 and logits.ndim == 2 and len(classes) == len(logits)
+        if not fits or not logits.size or classes.dtype.kind not in "iu":
+            raise self._damaged(row, "its answers do not fit its images")
+        if logits.dtype.kind != "f" or not np.isfinite(logits).all():
+            raise self._damaged(row, "its logits are not finite numbers", "convert it again")
+        if images is not None and not _are_hashes(images, len(classes)):
+            raise self._damaged(row, "test_images does not hold a sha256 for each image")
+        named = None if images is None else np.ascontiguousarray(images).view("S32").ravel()
+        return Answers(classes, logits.argmax(axis=1) == classes, named, logits.shape[1])
+
+    def launches(self, row: Measurement) -> NDArray[np.float64]:
+        """The median of each process launch in milliseconds, in order. Raises as `answers`."""
+        import numpy as np
+
+        arrays = self._arrays(row, "latencies", "single latencies")
+        latency, launch = self._named(arrays, row, "latency_ms", "launch")
+        fits = latency.ndim == 1 and latency.shape == launch.shape and latency.size > 0
+        if not fits or latency.dtype.kind != "f" or launch.dtype.kind not in "iu":
+            raise self._damaged(row, "its latencies do not fit their launches")
+        if not np.isfinite(latency).all() or latency.min() <= 0:
+            raise self._damaged(row, "its latencies are not numbers above 0")
+        return np.array([np.median(latency[launch == number]) for number in np.unique(launch)])
+
+    def _arrays(self, row: Measurement, kind: str, what: str) -> dict[str, NDArray[Any]]:
+        digest = row.files.get(kind)
+        if not isinstance(digest, str):
+            raise Incomparable(f"{self.name} keeps no {what}")
+        if not (self.root / FILES / f"{digest}.npz").is_file():
+            raise Incomparable(f"{self.name} keeps no {what}: files/{digest[:8]}….npz is missing")
+        try:
+            return read_arrays(self.root, digest)
+        except EdgeclsError:
+            raise
+        except _DAMAGE as error:
+            raise self._damaged(row, f"its {kind} are no readable .npz ({error})") from error
+
+    def _named(
+        self, arrays: Mapping[str, NDArray[Any]], row: Measurement, *names: str
+    ) -> list[NDArray[Any]]:
+        lacking = [name for name in names if name not in arrays]
+        if lacking:
+            raise self._damaged(row, f"a side file lacks {' and '.join(lacking)}")
+        return [arrays[name] for name in names]
+
+    def _damaged(self, row: Measurement, what: str, fix: str = "run it again") -> EdgeclsError:
+        return EdgeclsError(f"{self.path}: {plain(row.name)}: {what}", fix)
+
+
+def _are_hashes(images: NDArray[Any], count: int) -> bool:
+    return images.shape == (count, 32) and images.dtype == "uint8"
+
+
+def read(path: Path, name: str) -> Side:
+    """Raises EdgeclsError where `path` is neither a finished run nor a file of rows."""
+    if path.is_file() and path.name != INFO:
+        return Side(name, path, path.parent, None, _keyed(_rows(path)))
+    folder = path.parent if path.name == INFO else path
+    labels = RunInfo.read(folder).labels
+    if not isinstance(labels, tuple) or not all(isinstance(label, str) for label in labels):
+        raise EdgeclsError(f"{folder / INFO} is damaged: its labels are no texts", "run it again")
+    if not (folder / RESULTS).is_file():
+        raise EdgeclsError(
+            f"{folder} has no {RESULTS}: it was not measured, or not to its end",
+            "finish it with: edgecls run",
+        )
+    return Side(name, folder, folder, labels, _keyed(_rows(folder / RESULTS)))
+
+
+def _rows(path: Path) -> list[Measurement]:
+    try:
+        rows = read_results(path)
+    except UnicodeDecodeError as error:
+        raise EdgeclsError(f"{path} is not a file of rows: it is not text", _KINDS) from error
+    except EdgeclsError as error:
+        raise EdgeclsError(f"{path}: {error.cause}", error.fix or _KINDS) from error
+    except TypeError as error:
+        raise EdgeclsError(f"{path}: a row is damaged: {error}", "run it again") from error
+    if not rows:
+        raise EdgeclsError(f"{path} has no rows", _KINDS)
+    for number, row in enumerate(rows, start=1):
+        wrong = _wrong(row)
+        if wrong:
+            raise EdgeclsError(f"{path}: row {number}: {wrong}", "run it again")
+    return rows
+
+
+_KINDS = "give the folder of a run, or a file of rows as edgecls bench --out writes it"
+
+
+def _wrong(row: Measurement) -> str:
+    """Which field holds what it cannot; empty where all that is read here are right."""
+
+    checks = (
+        (_TEXTS, lambda value: isinstance(value, str)),
+        (_STATUSES, lambda value: value in get_args(Status)),
+        (_NUMBERS, _is_figure),
+        (_MAPPINGS, lambda value: isinstance(value, Mapping)),
+        (("flags",), lambda value: all(isinstance(flag, str) for flag in value)),
+    )
+    for names, is_right in checks:
+        for name in names:
+            value = getattr(row, name)
+            if not is_right(value):
+                return f"{name} is {value!r:.60}"
+    return ""
+
+
+def _is_figure(value: object) -> bool:
+    """Whether it is a number from 0 that something can have, or None. NaN is in no order."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None
+    return 0 <= value <= _MOST
+
+
+def _keyed(rows: list[Measurement]) -> dict[Key, Measurement]:
+    found: dict[Key, Measurement] = {}
+    seen = Counter[tuple[str, str, str, str, str]]()
+    for row in rows:
+        alike = (row.model, row.target, row.precision, row.device, row.scenario)
+        seen[alike] += 1
+        found[(*alike, seen[alike])] = row
+    return found
