@@ -64,7 +64,7 @@ def _latency(row: Measurement) -> Html:
 
 
 def _speed(run: Run, row: Measurement) -> Html | None:
-    base = reference_row(run.rows, run.info.reference, HOST_ONLY, row.device)
+    base = reference_row(run.rows, run.info.reference, HOST_ONLY, row)
     times = speed_up(row, base)
     if times is None:
         return None

@@ -70,11 +70,11 @@ def foreign(text: str) -> Html:
     return el("bdi", text)
 
 
-def number_cell(text: str, value: float | None, note: str = "") -> Html:
-    """A cell that is sorted by `value`, with a small note under its figure."""
-    small = el("small", note) if note else None
+def number_cell(text: str, value: float | None, *notes: str) -> Html:
+    """A cell that is sorted by `value`, with small notes under its figure."""
+    small = [el("small", note) for note in notes if note]
     finite = None if value is None or not math.isfinite(value) else float(value)
-    return el("td", text, small, class_="number", data_v="" if finite is None else repr(finite))
+    return el("td", text, *small, class_="number", data_v="" if finite is None else repr(finite))
 
 
 def table(

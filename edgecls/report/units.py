@@ -49,6 +49,17 @@ def milliseconds(value: float | None) -> str:
     return ABSENT if value is None or not known(value) else f"{significant(value)} ms"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """The ends of an interval, without the unit; empty where there is none."""
+    if low is None or high is None or not known(low) or not known(high):
+        return ""
+    return f"{significant(low)}–{significant(high)}"
+
+
+def millijoules(value: float | None) -> str:
+    return ABSENT if value is None or not known(value) else f"{significant(value)} mJ"
+
+
 def percent(share: float | None, decimals: int = 2) -> str:
     """A fraction of 1 in percent."""
     return ABSENT if share is None or not known(share) else f"{100 * share:.{decimals}f} %"
@@ -93,6 +104,15 @@ def size_limit(count: float) -> str:
 def ratio(value: float) -> str:
     """How many times, such as ``5.6×``."""
     return f"{significant(value, 3 if value < 2 else 2)}×"
+
+
+def change(value: float, base: float) -> str:
+    """A figure against another: in percent, and how many times where it is twice or more."""
+    times = value / base
+    if times >= 2:
+        return ratio(times)
+    text = f"{100 * abs(times - 1):.1f}" if abs(times - 1) < 0.1 else f"{100 * abs(times - 1):.0f}"
+    return "the same" if not float(text) else f"{'+' if times > 1 else '−'}{text} %"
 
 
 def magnitude(count: float | None) -> str:
