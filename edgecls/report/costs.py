@@ -22,7 +22,7 @@ def costs(run: Run) -> list[Html]:
     return [
         el("p", prose(f"{title(row)}: {about(found, row.latency_p50_ms)}")),
         _strip(found, colour),
-        el("div", _by_type(found, colour), _slowest(found, colour), class_="beside"),
+        el("div", _by_type(found, colour), _slowest(found, colour), class_="beside costs"),
     ]
 
 

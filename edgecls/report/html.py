@@ -17,6 +17,8 @@ from edgecls.report.loading import Run
 from edgecls.report.making import making, models
 from edgecls.report.markup import Html, el
 from edgecls.report.measuring import machine, measuring
+from edgecls.report.otherwise import LEAD as SCENARIOS
+from edgecls.report.otherwise import scenario_table
 from edgecls.report.page import Head, Section, document
 from edgecls.report.phases import LEAD as PHASES
 from edgecls.report.phases import legend as phase_legend
@@ -24,8 +26,6 @@ from edgecls.report.phases import phase_table
 from edgecls.report.quality import confidence, mistakes
 from edgecls.report.runners import cards
 from edgecls.report.scatter import legend, scatter
-from edgecls.report.scenarios import LEAD as SCENARIOS
-from edgecls.report.scenarios import scenario_table
 from edgecls.report.schemes import CAPTION, scheme_table
 from edgecls.report.table import details_table, left_out, order, row_table
 from edgecls.report.trust import trust
@@ -98,7 +98,8 @@ def plotted(run: Run, runs: Sequence[Run], first: int = 0) -> list[Html]:
     if not drawn:
         text = "No row has both a latency and an accuracy, so there is nothing to plot."
         return [el("p", text, class_="muted")]
-    above = [controls(runs)] if run is runs[0] else []
+    leader = next(each for each in runs if plots(each))
+    above = [controls(runs)] if run is leader else []
     if len(drawn) == 1:
         return [*above, el("div", _box(drawn[0][1]), class_="plots"), legend(run)]
     group, end = f"split-{first}" if first else "split", f"-{first}" if first else ""
@@ -129,15 +130,15 @@ def all_rows(run: Run, name: str = "rows") -> list[Html]:
     return [left_out(run), row_table(run, name), *folded]
 
 
-def timing(run: Run) -> list[Section]:
-    """The phases of a query and the other scenarios, where they were measured."""
-    phases, others = phase_table(run, order(run)), scenario_table(run.rows)
+def timing(run: Run, end: str = "") -> list[Section]:
+    """The phases of a query and the other scenarios, where they were measured. end: of the ids."""
+    phases, others = phase_table(run, order(run)), scenario_table(run)
     found = []
     if phases is not None:
         content = [phase_legend(), phases]
-        found.append(Section("phases", "From the image to the answer", PHASES, content))
+        found.append(Section(f"phases{end}", "From the image to the answer", PHASES, content))
     if others is not None:
-        found.append(Section("scenarios", "Other scenarios", SCENARIOS, [others]))
+        found.append(Section(f"scenarios{end}", "Other scenarios", SCENARIOS, [others]))
     return found
 
 

@@ -60,7 +60,7 @@ class Run:
     recommended row spends its time on.
 
     origins: the name of each row's run, where rows of several are shown together; empty where they
-    are one run's. first: the number of its first row on the page.
+    are one run's. first: the number of its first row on the page; among: all runs of the page.
     """
 
     info: RunInfo
@@ -79,6 +79,7 @@ class Run:
     operators: Operators | None = None
     origins: tuple[str, ...] = ()
     first: int = 0
+    among: tuple[str, ...] = ()
 
     def title(self, index: int) -> str:
         """A row's name, with its run's where there are several."""

@@ -20,7 +20,7 @@ def colour(run: Run, index: int) -> str:
 def colours(run: Run) -> dict[str, str]:
     """CSS class of each target, or of each run where there are several."""
     if run.origins:
-        return {name: f"c{i % _COLOURS}" for i, name in enumerate(dict.fromkeys(run.origins))}
+        return {name: f"c{i % _COLOURS}" for i, name in enumerate(run.among)}
     names = sorted({row.target for row in run.rows} - set(HOST_ONLY))
     own = {name: f"c{i % _COLOURS}" for i, name in enumerate(names)}
     return own | dict.fromkeys(HOST_ONLY, REFERENCE)

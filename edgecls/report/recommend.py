@@ -25,7 +25,9 @@ from edgecls.rundir import RunInfo
 
 HOST_ONLY = ("torch",)
 
-Kind = Literal["recommended", "slower", "larger", "limit", "reference", "apart", "unmeasured"]
+Kind = Literal[
+    "recommended", "slower", "larger", "limit", "reference", "apart", "unjudged", "unmeasured"
+]
 
 
 @dataclass(frozen=True)

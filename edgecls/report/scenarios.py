@@ -11,14 +11,8 @@ from collections.abc import Sequence
 
 from edgecls.core import Measurement
 from edgecls.report import units
-from edgecls.report.markup import Html, column, el, number_cell, table
-from edgecls.report.rows import SINGLE_STREAM, is_measured, title
+from edgecls.report.rows import SINGLE_STREAM, is_measured
 
-LEAD = (
-    "Multi-stream queries are several images each. Offline, all images are handed over at once,"
-    " and images a second are the figure. A server's queries arrive at random, and their latency"
-    " counts from the arrival: waiting in the queue is in it."
-)
 HEAD = ("Row", "Scenario", "p50", "p90", "p99", "Images a second")
 
 
@@ -49,11 +43,11 @@ def figures(row: Measurement) -> str:
     return f"{': '.join(parts[:2])}{''.join(f', {part}' for part in parts[2:])}."
 
 
-def others(rows: Sequence[Measurement]) -> list[Measurement]:
+def others(rows: Sequence[Measurement]) -> list[int]:
     """The measured rows that are not single stream, scenario by scenario."""
-    found = [row for row in rows if is_measured(row) and row.scenario != SINGLE_STREAM]
-    names = list(dict.fromkeys(row.scenario for row in found))
-    return sorted(found, key=lambda row: names.index(row.scenario))
+    found = [i for i, row in enumerate(rows) if is_measured(row) and row.scenario != SINGLE_STREAM]
+    names = list(dict.fromkeys(rows[i].scenario for i in found))
+    return sorted(found, key=lambda i: names.index(rows[i].scenario))
 
 
 def cells(row: Measurement) -> list[tuple[str, float | None]]:
@@ -64,22 +58,3 @@ def cells(row: Measurement) -> list[tuple[str, float | None]]:
     rate = row.throughput_per_s
     told = units.ABSENT if rate is None else units.significant(rate)
     return [*((units.milliseconds(value), value) for value in latencies), (told, rate)]
-
-
-def scenario_table(rows: Sequence[Measurement]) -> Html | None:
-    """A line for each row of another scenario; None where there is none."""
-    found = others(rows)
-    if not found:
-        return None
-    lines = [
-        el(
-            "tr",
-            el("th", title(row), scope="row"),
-            el("td", about(row)),
-            *(number_cell(text, value) for text, value in cells(row)),
-        )
-        for row in found
-    ]
-    head = [column(name, "text") for name in HEAD[:2]]
-    head += [column(name, "number") for name in HEAD[2:]]
-    return table(head, lines, "Rows of other scenarios", "sortable plain untitled")

@@ -190,6 +190,8 @@ def _doubts(row: Measurement) -> Html | None:
 def _mark(row: Measurement, kind: str) -> str:
     if kind == "apart":
         return row.scenario
+    if kind == "unjudged":
+        return "measured"
     if kind == "limit":
         return "over budget"
     if kind == "unmeasured":
@@ -216,7 +218,7 @@ def _figures(run: Run, i: int) -> list[Html]:
     return [
         _accuracy(row, "validation"),
         _accuracy(row, "test"),
-        _against(run, row),
+        _against(run, i),
         *(_latencies(row) if i in comparable(run.rows) else [number_cell(units.ABSENT, None)] * 4),
         number_cell(units.size(row.size_bytes), row.size_bytes),
         _memory(run, row),
@@ -253,9 +255,13 @@ def _accuracy(row: Measurement, split: Split) -> Html:
     )
 
 
-def _against(run: Run, row: Measurement) -> Html:
-    """The difference from the reference's PyTorch row, named as one only where it was seen."""
-    base = reference_row(run.rows, run.info.reference, HOST_ONLY)
+def _against(run: Run, i: int) -> Html:
+    """The difference from its run's PyTorch reference, named as one only where it was seen."""
+    row, beside = run.rows[i], run.rows
+    if run.origins:
+        pairs = zip(run.rows, run.origins, strict=True)
+        beside = tuple(each for each, origin in pairs if origin == run.origins[i])
+    base = reference_row(beside, run.info.reference, HOST_ONLY)
     if row is base:
         return number_cell("the reference", 0.0)
     if base is None or base.top1 is None or row.top1 is None:

@@ -156,6 +156,8 @@ def moment(stamp: str) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: 1 image, 12 images, 3 classes."""
+    """A count with its noun: 1 image, 12 images, 3 classes, 4 queries."""
+    if count != 1 and noun.endswith("y"):
+        return f"{count:,} {noun[:-1]}ies"
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"

@@ -16,12 +16,15 @@ const axes = (() => {
     if (high / low < 4) return linearTicks(low, high);
     const first = Math.floor(Math.log10(low));
     const last = Math.ceil(Math.log10(high));
-    const factors = last - first < 4 ? [1, 2, 5] : [1];
-    const found = [];
-    for (let power = first; power <= last; power += 1) {
-      for (const factor of factors) found.push(Number((factor * 10 ** power).toPrecision(6)));
-    }
-    return found;
+    const by = (factors) => {
+      const found = [];
+      for (let power = first; power <= last; power += 1) {
+        for (const factor of factors) found.push(Number((factor * 10 ** power).toPrecision(6)));
+      }
+      return found.filter((tick) => tick >= low && tick <= high);
+    };
+    const found = by(last - first < 4 ? [1, 2, 5] : [1]);
+    return found.length < 4 ? by([1, 1.5, 2, 3, 4, 5, 7]) : found;
   };
 
   // A range of values on a range of pixels; values outside lie on the nearest end.

@@ -54,11 +54,11 @@
   };
 
   const sentence = (shown, counts) => {
+    // Both splits mostly show the same rows: the first is told.
+    const told = counts.filter(({ split }) => split === counts[0].split);
+    const [count, best] = ["points", "best"].map((name) => told.reduce((sum, each) => sum + each[name], 0));
     const rest = `${shown.filter(Boolean).length} of ${shown.length} rows are shown`;
-    const said = counts.map(({ points: count, best }) => `${count} in the plot, ${best} of them on the front`);
-    // Both splits mostly say the same.
-    if (new Set(said).size === 1) return `${rest}; ${said[0]}.`;
-    return `${[rest, ...said.map((words, i) => words.replace("plot", `plot on ${counts[i].split}`))].join("; ")}.`;
+    return `${rest}; ${count} in the plot, ${best} of them on the front.`;
   };
 
   const update = () => {

@@ -89,14 +89,16 @@ const drawing = (() => {
   };
 
   // The first place where a text covers nothing; `needed`: else the place where it covers least.
-  const settle = (words, places, taken, kind, needed) => {
+  // lines: what it had better not cover.
+  const settle = (words, places, taken, kind, needed, lines = []) => {
     const options = places.map(([x, y, side]) => {
       const box = boxOf(words, x, y, side);
       const inside = box[0] >= LEFT && box[1] >= TOP - 8 && box[2] <= WIDTH - 4 && box[3] <= BOTTOM;
       const covered = taken.reduce((sum, other) => sum + overlap(box, other), inside ? 0 : 1e6);
-      return { x, y, side, box, covered };
+      const crossed = lines.reduce((sum, other) => sum + overlap(box, other), 0);
+      return { x, y, side, box, covered, crossed };
     });
-    const best = options.reduce((a, b) => (b.covered < a.covered ? b : a));
+    const best = options.reduce((a, b) => ((b.covered - a.covered || b.crossed - a.crossed) < 0 ? b : a));
     if (best.covered > 0 && !needed) return [];
     taken.push(best.box);
     return [text(best.x, best.y, words, `${kind} ${best.side}`)];
@@ -109,7 +111,7 @@ const drawing = (() => {
     [p.px - reach + 3, p.py - reach, "end"], [p.px - reach + 3, p.py + reach + 9, "end"],
   ];
 
-  const captions = (points, best, taken) => {
+  const captions = (points, best, taken, lines) => {
     const rank = (p) => (p.chosen ? 0 : best.has(p) ? 1 : 2);
     const crowded = points.length > CROWD;
     return [...points].sort((a, b) => rank(a) - rank(b) || a.index - b.index)
@@ -119,7 +121,7 @@ const drawing = (() => {
         const short = words.length > 44 ? `${words.slice(0, 43)}…` : words;
         const reach = (p.chosen ? 13 : p.r) + 4;
         const kind = p.chosen ? "label chosen" : "label";
-        return settle(short, around(p, reach), taken, kind, p.chosen);
+        return settle(short, around(p, reach), taken, kind, p.chosen, lines);
       });
   };
 
@@ -197,18 +199,22 @@ const drawing = (() => {
     }
     const sets = fronts(points, plot);
     const taken = points.map((p) => [p.px - p.r - 1, p.py - p.r - 1, p.px + p.r + 1, p.py + p.r + 1]);
-    const steps = (set) => set.filter((p) => !p.below)
-      .flatMap((p, i, all) => (i ? [`${p.px},${all[i - 1].py}`, `${p.px},${p.py}`] : [`${p.px},${p.py}`]));
+    const walks = sets.map((set) => set.filter((p) => !p.below)
+      .flatMap((p, i, all) => [...(i ? [[p.px, all[i - 1].py]] : []), [p.px, p.py]]));
+    const walked = walks.flatMap((walk) => walk.slice(1).map(([x2, y2], i) => {
+      const [x1, y1] = walk[i];
+      return [Math.min(x1, x2) - 1, Math.min(y1, y2) - 1, Math.max(x1, x2) + 1, Math.max(y1, y2) + 1];
+    }));
     const drawn = asked.area ? [...points].sort((a, b) => b.r - a.r) : points;
     const lines = budget(x, y, plot, asked, taken);
     svg.replaceChildren(
       ...grid(x, y, plot, asked),
       ...lines.filter((node) => node.tagName === "line"),
-      ...sets.map((set) => path(steps(set), "front")),
+      ...walks.map((walk) => path(walk, "front")),
       ...points.flatMap((p) => whiskers(p, x, y)),
       ...drawn.map(mark),
       ...lines.filter((node) => node.tagName === "text"),
-      ...captions(points, new Set(sets.flat()), taken),
+      ...captions(points, new Set(sets.flat()), taken, walked),
     );
   };
 
