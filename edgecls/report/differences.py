@@ -13,6 +13,8 @@ from edgecls.report.measuring import flat
 from edgecls.report.rows import is_measured
 from edgecls.report.sources import Source
 
+# What rows tell, of which a file has as much as a run.
+_MEASURED = ("protocol.", "environment.")
 # What changes from second to second, or follows from the figures, tells runs apart by nothing.
 _FLEETING = ("cpu_mhz_seen", "gpu_mhz_seen", "max_temperature_c", "max_power_mw")
 
@@ -45,7 +47,9 @@ def split(sources: Sequence[Source]) -> tuple[dict[str, list[Any]], dict[str, An
     differ, same = {}, {}
     for name in names:
         values = [each.get(name) for each in told]
-        known = [value for value in values if value is not None]
+        known = values
+        if not name.startswith(_MEASURED):
+            known = [value for value in values if value is not None]
         if all(value == known[0] for value in known):
             same[name] = known[0] if known else None
         else:
@@ -58,7 +62,7 @@ def differences(sources: Sequence[Source]) -> list[Html]:
     differ, same = split(sources)
     parts = [el("p", "Nothing that was recorded differs.", class_="muted")]
     if differ:
-        head = [column("", "text"), *(column(source.name, "text") for source in sources)]
+        head = [column("Setting", "text"), *(column(source.name, "text") for source in sources)]
         lines = [
             el("tr", el("th", name, scope="row"), *(el("td", _shown(value)) for value in values))
             for name, values in differ.items()

@@ -121,7 +121,7 @@ def details_table(run: Run) -> Html | None:
         el("caption", "More figures of the measured rows"),
         el("thead", el("tr", *head)),
         el("tbody", *lines),
-        class_="sortable plain",
+        class_="sortable plain more",
     )
     return scroller(whole, "More figures of the measured rows")
 

@@ -32,6 +32,7 @@ _HEAD = ("Model", "Target", "Precision")
 _FIGURES = ("Validation", "Test", "p50", "p90", "Size")
 # A note beside its row needs so many columns; where there are fewer, the notes stand beneath.
 _NOTE = 28
+_UNLIMITED = 10_000
 _SHORT = {"Validation": "Val."}
 _CHOSEN = "recommended"
 
@@ -57,7 +58,9 @@ class RowTable:
 
         lines = _lines(self.rows)
         bare = _table(lines, with_device=_is_apart(self.rows), padding=2)
-        room = options.max_width - Width.get(console, options, bare).maximum
+        # Asked for without a limit: a table that is measured within one is never wider than that.
+        needed = Width.get(console, options.update(max_width=_UNLIMITED), bare).maximum
+        room = options.max_width - needed
         if room >= _NOTE:
             yield _table(lines, with_device=_is_apart(self.rows), padding=2, with_note=True)
         else:
