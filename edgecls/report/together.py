@@ -102,7 +102,8 @@ def _elsewhere(joint: Joint) -> list[str]:
     told = []
     for i in found.others:
         p50 = units.milliseconds(run.rows[i].latency_p50_ms)
-        told.append(f"On {_place(run.rows[i].device)}: {run.title(i)}, {p50} (p50).")
+        name = f"{run.rows[i].name} from {run.origins[i]}"
+        told.append(f"On {_place(run.rows[i].device)}: {name}, {p50} (p50).")
     served = {run.rows[i].device for i in found.chosen}
     others = dict.fromkeys(row.device for row in run.rows if is_measured(row))
     rest = [_place(device) for device in others if device not in served]

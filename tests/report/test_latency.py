@@ -10,6 +10,7 @@ from edgecls.report import flags, recommend, terminal_table, units
 from edgecls.report.html import page
 from edgecls.report.loading import load
 from edgecls.report.markdown import document
+from edgecls.report.measuring import reading
 from edgecls.report.phases import phase_table
 from edgecls.report.points import plot_of
 from edgecls.report.scenarios import about, figures
@@ -108,6 +109,21 @@ def test_every_flag_has_a_badge_and_a_sentence_in_all_three(changed):
         assert f"{flag}: {sentence}" in told
     assert f"({', '.join(FLAGS)})" in text
     assert "doubt" not in row_table(changed({}))
+
+
+def test_the_recommendation_says_what_makes_its_figures_doubtful(changed):
+    run = changed({9: {"flags": ("steal",), "latency_p50_low": 0.0961, "latency_p50_high": 0.0989}})
+    top = page(run).split("<nav")[0].replace("\u00a0", " ").replace("\u2060", "")
+    assert flags.SENTENCES["steal"] in top and "95 % interval 0.0961–0.0989 ms" in top
+    assert "badge doubt" not in page(changed({})).split("<nav")[0].split("</style>")[1]
+
+
+def test_how_to_read_the_figures_follows_the_rows(make_row):
+    plain = [make_row()]
+    assert len(reading(plain)) == 2 and "single queries" in reading(plain)[0]
+    mixed = [make_row(), make_row(scenario="offline")]
+    assert "rows of different scenarios are not compared" in reading(mixed)[0]
+    assert "round by round" in reading([make_row(latency_p_value=0.2)])[2]
 
 
 def test_phases_have_a_bar_and_their_figures(changed):
