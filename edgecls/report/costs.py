@@ -67,7 +67,7 @@ def _by_type(found: Operators, colour: dict[str, str]) -> Html:
             el("th", el("span", class_=f"swatch {colour[name]}"), foreign(name), scope="row"),
             number_cell(f"{count:,}", count),
             number_cell(units.milliseconds(ms), ms),
-            *_share(ms / found.total_ms, colour[name]),
+            *_share(ms, found.by_type()[0][2], found.total_ms, colour[name]),
         )
         for name, count, ms in found.by_type()
     ]
@@ -87,23 +87,28 @@ def _slowest(found: Operators, colour: dict[str, str]) -> Html:
     foot = None
     if rest:
         ms = sum(each.ms for each in rest)
-        cells = [number_cell(units.milliseconds(ms), ms), *_share(ms / found.total_ms, "ref")]
+        cells = [
+            number_cell(units.milliseconds(ms), ms),
+            *_share(ms, slowest[0].ms, found.total_ms, "ref"),
+        ]
         name = f"{units.plural(len(rest), 'other operator')} together"
         foot = el("tr", el("th", name, scope="row"), el("td"), el("td"), *cells)
     return table(head, lines, "The slowest operators", "sortable plain compact", foot=foot)
 
 
 def _line(each: Operator, number: int, found: Operators, colour: dict[str, str]) -> Html:
+    longest = found.slowest()[0].ms
     return el(
         "tr",
         el("th", foreign(each.name), scope="row"),
         number_cell(str(number), number),
         el("td", foreign(each.type)),
         number_cell(units.milliseconds(each.ms), each.ms),
-        *_share(each.ms / found.total_ms, colour[each.type]),
+        *_share(each.ms, longest, found.total_ms, colour[each.type]),
     )
 
 
-def _share(share: float, colour: str) -> list[Html]:
-    bar = el("span", class_=f"bar {colour}", style=f"--v:{share:.4f}")
-    return [number_cell(units.percent(share, 1), share), el("td", bar)]
+def _share(ms: float, longest_ms: float, total_ms: float, colour: str) -> list[Html]:
+    """The share of the whole, and a bar beside the table's longest."""
+    bar = el("span", class_=f"bar {colour}", style=f"--v:{min(1.0, ms / longest_ms):.4f}")
+    return [number_cell(units.percent(ms / total_ms, 1), ms / total_ms), el("td", bar)]
