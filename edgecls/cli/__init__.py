@@ -38,7 +38,7 @@ COMMANDS = {
     "bench": ("bundles", "Measure bundles side by side."),
     "evaluate": ("evaluate", "Score a model on images it has not seen; folds; learning curve."),
     "kit": ("kit", "Write out the sources that run a bundle in C++, Kotlin or Swift."),
-    "report": ("run", "Write a run's report again."),
+    "report": ("run", "Write a run's report again, or compare several runs in one page."),
     "compare": ("compare", "Compare two runs row by row: the gate of a CI."),
     "models": ("models", "Every architecture, with its parameters and multiply-accumulates."),
     "targets": ("targets", "What this machine can convert to, compile and run, and why not."),

@@ -76,9 +76,40 @@ def init(recipe: Path, force: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", type=EXISTING)
-def report(folder: Path) -> None:
-    """Write a run's report again, from its results alone."""
-    from edgecls.report import write_report
+@click.argument("runs", type=EXISTING, nargs=-1, required=True, metavar="RUN...")
+@click.option("--out", type=EXISTING, help="Of several: the page that compares them.")
+@click.option("--force", is_flag=True, help="Overwrite --out.")
+def report(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
+    """Write a run's report again, or one page that compares several runs and devices.
 
-    click.echo(f"report: {write_report(folder)}")
+    RUN is a run's folder or, in a comparison, a file of rows of `edgecls bench --out`.
+    """
+    from edgecls.report import write_comparison, write_report
+
+    if len(runs) == 1 and not runs[0].is_file():
+        _alone(out, force)
+        click.echo(f"report: {write_report(runs[0])}")
+        return
+    click.echo(f"report: {write_comparison(runs, _page(out), force)}")
+
+
+def _alone(out: Path | None, force: bool) -> None:
+    """Raises UsageError for options that one run's report has not: it lies in the run's folder."""
+    from edgecls.errors import UsageError
+
+    for option, given in (("--out", out is not None), ("--force", force)):
+        if given:
+            raise UsageError(f"{option} has no effect on one run", "leave it, or name several runs")
+
+
+def _page(out: Path | None) -> Path:
+    """Raises UsageError where no file was named, or none can be there."""
+    from edgecls.errors import UsageError
+    from edgecls.pipeline import places
+
+    if out is None:
+        raise UsageError("a comparison has no folder to lie in", "name its file with --out")
+    if not out.parent.is_dir():
+        raise UsageError(f"there is no folder {out.parent}", "make it first")
+    places.writable(out)
+    return out

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from edgecls.report import units
 from edgecls.report.labels import CHARACTER, HEIGHT, Anchor, Box, Wish, along, around, place
-from edgecls.report.points import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Plot, Point, pareto
+from edgecls.report.points import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Plot, Point
 from edgecls.report.rows import title
 from edgecls.report.svg import MARKER
 
@@ -41,22 +41,22 @@ def captions(plot: Plot) -> list[Caption]:
 
     A name without room, or in a crowd, is left out: the legend, the hint and the table have it.
     """
-    found = _names(plot, [p for p in plot.points if p.index == plot.chosen], [])
+    found = _names(plot, [p for p in plot.points if p.index in plot.chosen], [])
     found += _notes(plot, found)
     return found + _names(plot, _others(plot), found)
 
 
 def _others(plot: Plot) -> list[Point]:
     """All but the recommended one: those off the scale first, then the front."""
-    front = {point.index for point in pareto(plot.compared)}
-    rest = [point for point in plot.points if point.index != plot.chosen]
+    front = plot.best
+    rest = [point for point in plot.points if point.index not in plot.chosen]
     if len(rest) > _CROWD:
         rest = [point for point in rest if point.below or point.index in front]
     return sorted(rest, key=lambda point: (not point.below, point.index not in front, point.index))
 
 
 def _names(plot: Plot, points: Sequence[Point], before: Sequence[Caption]) -> list[Caption]:
-    wishes = [Wish(_name(plot, p), *plot.at(p), needed=p.index == plot.chosen) for p in points]
+    wishes = [Wish(_name(plot, p), *plot.at(p), needed=p.index in plot.chosen) for p in points]
     solid = [*_markers(plot), *(caption.box for caption in before)]
     return [
         Caption(wish.text, spot.x, spot.y, spot.anchor, "label chosen" if wish.needed else "label")
@@ -92,7 +92,7 @@ def _clearest(
 
 
 def _name(plot: Plot, point: Point) -> str:
-    text = title(point.row) if point.index == plot.chosen else point.row.model
+    text = title(point.row) if point.index in plot.chosen else point.row.model
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return f"{text} {units.percent(point.accuracy.value, 1)}" if point.below else text
 
@@ -100,7 +100,7 @@ def _name(plot: Plot, point: Point) -> str:
 def _markers(plot: Plot) -> Iterator[Box]:
     for point in plot.points:
         x, y = plot.at(point)
-        yield around(x, y, _RING if point.index == plot.chosen else MARKER + 1)
+        yield around(x, y, _RING if point.index in plot.chosen else MARKER + 1)
 
 
 def _budget(plot: Plot) -> Iterator[Box]:
@@ -112,8 +112,9 @@ def _budget(plot: Plot) -> Iterator[Box]:
 
 def _lines(plot: Plot) -> Iterator[Box]:
     """The front, the whiskers and the budget's lines."""
-    for (x1, y1), (x2, y2) in pairwise(plot.front()):
-        yield along(x1, y1, x2, y2)
+    for front in plot.fronts():
+        for (x1, y1), (x2, y2) in pairwise(front):
+            yield along(x1, y1, x2, y2)
     for point in plot.points:
         x, y = plot.at(point)
         yield along(x, y, plot.x(point.p90), y)

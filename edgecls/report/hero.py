@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edgecls.core import Measurement
-from edgecls.report import units
+from edgecls.report import flags, units
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, el, prose
 from edgecls.report.recommend import HOST_ONLY
-from edgecls.report.rows import accuracy, reference_row, reference_size, speed_up
+from edgecls.report.rows import accuracy, latency_interval, reference_row, reference_size, speed_up
 
 
 def hero(run: Run) -> list[Html]:
@@ -22,6 +22,7 @@ def hero(run: Run) -> list[Html]:
     ]
     row = found.row
     if row is not None:
+        words.append(doubtful(row))
         words.append(el("ul", *_tiles(run, row), class_="tiles"))
         words.append(_next(row))
     parts = [el("div", *words, class_="hero" if row is not None else "hero none")]
@@ -30,6 +31,14 @@ def hero(run: Run) -> list[Html]:
         title = el("strong", "Parts of the run folder could not be read")
         parts.append(el("div", title, el("ul", *items), class_="notice", role="note"))
     return parts
+
+
+def doubtful(row: Measurement) -> Html | None:
+    """What makes the recommended row's figures doubtful; None where nothing does."""
+    if not row.flags:
+        return None
+    badges = [el("span", flag, class_="badge doubt") for flag in row.flags]
+    return el("p", *badges, " ", prose(flags.sentences(row.flags)), class_="evidence")
 
 
 def _tiles(run: Run, row: Measurement) -> list[Html]:
@@ -60,11 +69,13 @@ def _latency(row: Measurement) -> Html:
         for name, value in (("p90", row.latency_p90_ms), ("p99", row.latency_p99_ms))
         if value is not None
     ]
-    return _tile("Latency, p50", units.milliseconds(row.latency_p50_ms), ", ".join(known))
+    between = latency_interval(row)
+    note = ", ".join([*([f"95 % interval {between} ms"] if between else []), *known])
+    return _tile("Latency, p50", units.milliseconds(row.latency_p50_ms), note)
 
 
 def _speed(run: Run, row: Measurement) -> Html | None:
-    base = reference_row(run.rows, run.info.reference, HOST_ONLY, row.device)
+    base = reference_row(run.rows, run.info.reference, HOST_ONLY, row)
     times = speed_up(row, base)
     if times is None:
         return None

@@ -13,8 +13,9 @@ from edgecls.core import Measurement, read_results
 from edgecls.errors import EdgeclsError
 from edgecls.quantize.climbing import Climb
 from edgecls.report.metrics import confusion
+from edgecls.report.operators import Operators
 from edgecls.report.recommend import HOST_ONLY, Recommendation, explain
-from edgecls.report.rows import is_measured, reference_row
+from edgecls.report.rows import is_measured, reference_row, title
 from edgecls.rundir import RESULTS, Mistake, RunInfo, read_arrays, read_file
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ class Run:
 
     curves: model -> its epochs. predictions: of the row whose mistakes are shown, None where no
     row has any; baseline: of the reference's PyTorch row. pictures: of that row's worst mistakes.
-    climbs: row -> how it came
-    to its int8. problems: what could not be read. contact: the JPEG of the contact sheet.
-    augmented: model ->
-    the JPEG of its augmented training images. compared: None where nothing was compared; flips:
-    sha256 -> PNG of what flipped in it.
+    problems: what could not be read. contact: the JPEG of the contact sheet. augmented: model ->
+    the JPEG of its augmented training images. climbs: row -> how it came to its int8. compared:
+    None where nothing was compared; flips: sha256 -> PNG of what flipped in it. operators: what the
+    recommended row spends its time on.
+
+    origins: the name of each row's run, where rows of several are shown together; empty where they
+    are one run's. first: the number of its first row on the page; among: all runs of the page.
     """
 
     info: RunInfo
@@ -73,6 +76,15 @@ class Run:
     climbs: Mapping[str, Climb] = field(default_factory=dict)
     compared: Compared | None = None
     flips: Mapping[str, bytes] = field(default_factory=dict)
+    operators: Operators | None = None
+    origins: tuple[str, ...] = ()
+    first: int = 0
+    among: tuple[str, ...] = ()
+
+    def title(self, index: int) -> str:
+        """A row's name, with its run's where there are several."""
+        name = title(self.rows[index])
+        return f"{self.origins[index]}: {name}" if self.origins else name
 
 
 def load(run: Path) -> Run:
@@ -100,6 +112,7 @@ def load(run: Path) -> Run:
         climbs=_climbs(run, rows, problems),
         compared=compared,
         flips=_flips(run, compared, problems),
+        operators=_operators(run, recommendation.row, problems),
         problems=tuple(problems),
     )
 
@@ -113,6 +126,16 @@ def _climbs(run: Path, rows: list[Measurement], problems: list[str]) -> dict[str
             except EdgeclsError as error:
                 problems.append(f"the climb of {row.name}: {_without(run, error)}")
     return found
+
+
+def _operators(run: Path, row: Measurement | None, problems: list[str]) -> Operators | None:
+    if row is None or "operators" not in row.files:
+        return None
+    try:
+        return Operators.from_json(read_file(run, row.files["operators"], "json"))
+    except EdgeclsError as error:
+        problems.append(f"operators of {row.name}: {_without(run, error)}")
+        return None
 
 
 def _row_of_mistakes(

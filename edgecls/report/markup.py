@@ -70,11 +70,11 @@ def foreign(text: str) -> Html:
     return el("bdi", text)
 
 
-def number_cell(text: str, value: float | None, note: str = "") -> Html:
-    """A cell that is sorted by `value`, with a small note under its figure."""
-    small = el("small", note) if note else None
+def number_cell(text: str, value: float | None, *notes: str) -> Html:
+    """A cell that is sorted by `value`, with small notes under its figure."""
+    small = [el("small", note) for note in notes if note]
     finite = None if value is None or not math.isfinite(value) else float(value)
-    return el("td", text, small, class_="number", data_v="" if finite is None else repr(finite))
+    return el("td", text, *small, class_="number", data_v="" if finite is None else repr(finite))
 
 
 def table(
@@ -97,7 +97,7 @@ def table(
         None if foot is None else el("tfoot", foot),
         class_=class_,
     )
-    return scroller(whole, caption, "scroll tall" if len(lines) > TALL else "scroll")
+    return scroller(whole, f"Table: {caption}", "scroll tall" if len(lines) > TALL else "scroll")
 
 
 def scroller(content: Html, label: str, class_: str = "scroll") -> Html:
@@ -106,7 +106,12 @@ def scroller(content: Html, label: str, class_: str = "scroll") -> Html:
 
 
 def column(text: str, sort: str | None = None, about: str | None = None) -> Html:
-    """A column's head. sort: ``number`` or ``text`` where a script may sort by it."""
+    """A column's head. sort: ``number`` or ``text`` where a script may sort by it.
+
+    A column of bars or remarks has none, and its cell is no head.
+    """
+    if not text:
+        return el("td")
     numeric = "number" if sort == "number" else None
     return el("th", text, scope="col", data_sort=sort, title=about, class_=numeric)
 

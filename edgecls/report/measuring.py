@@ -10,22 +10,44 @@ from edgecls.report import units
 from edgecls.report.loading import Run
 from edgecls.report.making import describe, settings
 from edgecls.report.markup import Html, column, el, table
-from edgecls.report.rows import SIGNIFICANCE, is_measured, title
+from edgecls.report.rows import SIGNIFICANCE, SINGLE_STREAM, is_measured, latency_interval, title
 
-_READING = (
+_SINGLE = (
     "Every row was measured in the same way: single queries, each of which starts when the last"
-    " one ended. Percentiles are order statistics of all samples; none was dropped. A bound (≤)"
-    " holds with 99 % confidence. Intervals of accuracies are Wilson's, at 95 %.",
+    " one ended."
+)
+_SEVERAL = (
+    "A row is single stream, where each query starts when the last one ended, unless it says"
+    " otherwise; rows of different scenarios are not compared."
+)
+_PERCENTILES = (
+    " Percentiles are order statistics of all samples; none was dropped. A bound (≤)"
+    " holds with 99 % confidence. Intervals of accuracies are Wilson's, at 95 %."
+)
+_ACCURACY = (
     "Accuracy on test is compared with the reference's image by image (McNemar's test, corrected"
     f" for the number of rows). “No difference seen” stands where p is above {SIGNIFICANCE}: it is"
-    " no proof that there is none.",
+    " no proof that there is none."
 )
+_LATENCY = (
+    "Under a p50 stands where the p50 of another measurement of the same kind is expected, at 95 %."
+    " Each row's latency is compared with that of the quickest row beside it round by round,"
+    " corrected for the number of rows; “no difference seen” is meant as for accuracy."
+)
+
+
+def reading(rows: Sequence[Measurement]) -> list[str]:
+    """How to read the figures of these rows."""
+    kinds = {row.scenario for row in rows} - {SINGLE_STREAM}
+    found = [(_SEVERAL if kinds else _SINGLE) + _PERCENTILES, _ACCURACY]
+    tested = any(latency_interval(row) or row.latency_p_value is not None for row in rows)
+    return [*found, *([_LATENCY] if tested else [])]
 
 
 def measuring(run: Run) -> list[Html]:
     """The section's content."""
     rows = [row for row in run.rows if is_measured(row)]
-    parts = [el("p", text) for text in _READING]
+    parts = [el("p", text) for text in reading(rows)]
     if not rows:
         return [*parts, el("p", "No row was measured.", class_="muted")]
     parts += _shared("Protocol", rows, [row.protocol for row in rows])

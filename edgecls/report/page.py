@@ -1,7 +1,7 @@
 """The page around a report: its head, contents and sections, and a policy that forbids it to load.
 
 The template, the style and the script are package data in ``assets/``. Everything shows without
-the script; it adds hints, sorting and copying.
+the script; it adds hints, sorting, copying, and plots that can be asked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from typing import Any
 
 from edgecls.report import units
 from edgecls.report.markup import Html, el, embedded, escape, join, prose
+
+STYLES = ("report.css", "plots.css", "tables.css", "figures.css", "media.css")
+# Each is a whole of its own; what they share is in the first.
+SCRIPTS = ("shared.js", "report.js", "axes.js", "drawing.js", "controls.js")
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,15 @@ class Head:
 
 
 def document(
-    head: Head, hero: Sequence[Html], sections: Sequence[Section], hints: Sequence[Any] = ()
+    head: Head,
+    hero: Sequence[Html],
+    sections: Sequence[Section],
+    hints: Sequence[Any] = (),
+    plots: Sequence[Any] = (),
 ) -> str:
-    """The whole HTML document. hints: what the script shows beside the points of plots."""
-    style, script = _asset("report.css"), _asset("report.js")
+    """The whole HTML document. hints, plots: what the script knows of rows and of plots."""
+    style = "\n".join(_asset(name) for name in STYLES)
+    script = "\n".join(_asset(name) for name in SCRIPTS)
     return Template(_asset("template.html")).substitute(
         policy=escape(_policy(script)),
         kind=escape(head.kind),
@@ -54,7 +63,7 @@ def document(
         nav=join(el("li", el("a", s.title, href=f"#{s.id}")) for s in sections),
         hero=join(hero),
         sections=join(_section(section) for section in sections),
-        rows=embedded({"rows": hints}),
+        rows=embedded({"rows": hints, "plots": plots}),
     )
 
 

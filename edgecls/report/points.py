@@ -9,7 +9,7 @@ from edgecls.core import Measurement
 from edgecls.report.limits import limits_of
 from edgecls.report.loading import Run
 from edgecls.report.recommend import HOST_ONLY
-from edgecls.report.rows import Accuracy, Split, accuracy, is_shown
+from edgecls.report.rows import Accuracy, Split, accuracy, comparable, is_shown
 from edgecls.report.svg import Axis
 from edgecls.report.units import finite
 
@@ -39,33 +39,44 @@ class Point:
 class Plot:
     """The points on their axes.
 
-    chosen: the recommended row's index. floor: the least accuracy, on validation alone, and
-    limit_ms the largest p90, that the budget admits; None where there is none.
+    chosen: the recommended rows' indices. floor: the least accuracy, on validation alone, and
+    limit_ms the largest p90, that the budget admits; None where there is none. devices: those
+    whose front is drawn, the recommended row's first.
     """
 
     points: tuple[Point, ...]
     x: Axis
     y: Axis
-    chosen: int | None
+    chosen: frozenset[int]
     floor: float | None
     limit_ms: float | None
+    devices: tuple[str, ...]
 
     @property
     def compared(self) -> list[Point]:
         """Those that are to be shipped to one device: the recommended row's, else the first's."""
-        shipped = [point for point in self.points if point.shipped]
-        chosen = (point.row.device for point in shipped if point.index == self.chosen)
-        device = next(chosen, shipped[0].row.device if shipped else None)
-        return [point for point in shipped if point.row.device == device]
+        return self._shipped(self.devices[0]) if self.devices else []
+
+    @property
+    def best(self) -> frozenset[int]:
+        """The indices of all points on a front."""
+        fronts = (pareto(self._shipped(device)) for device in self.devices)
+        return frozenset(point.index for front in fronts for point in front)
+
+    def _shipped(self, device: str) -> list[Point]:
+        return [point for point in self.points if point.shipped and point.row.device == device]
 
     def at(self, point: Point) -> tuple[float, float]:
         """A point's pixels."""
         return self.x(point.p50), self.y(point.accuracy.value)
 
-    def front(self) -> list[tuple[float, float]]:
-        """The Pareto front's steps in pixels: what accuracy is to be had within a latency."""
+    def fronts(self) -> list[list[tuple[float, float]]]:
+        """The Pareto fronts' steps in pixels: what accuracy is to be had within a latency."""
+        return [steps for device in self.devices if (steps := self._steps(device))]
+
+    def _steps(self, device: str) -> list[tuple[float, float]]:
         steps: list[tuple[float, float]] = []
-        for point in pareto([point for point in self.compared if not point.below]):
+        for point in pareto([point for point in self._shipped(device) if not point.below]):
             x, y = self.at(point)
             steps += [(x, steps[-1][1])] if steps else []
             steps.append((x, y))
@@ -74,14 +85,15 @@ class Plot:
 
 def plot_of(run: Run, split: Split) -> Plot | None:
     """Every row that has both figures; None where there is none."""
+    alike = comparable(run.rows)
     shown = [
         (i, row, value)
         for i, row in enumerate(run.rows)
-        if is_shown(row) and (value := accuracy(row, split)) is not None
+        if i in alike and is_shown(row) and (value := accuracy(row, split)) is not None
     ]
     if not shown:
         return None
-    floor = limits_of(run.rows, run.info, HOST_ONLY).floor if split == "validation" else None
+    floor = floor_of(run) if split == "validation" else None
     low, high = _range([value for _, _, value in shown], floor, run.info.budget.max_drop)
     points = tuple(
         Point(i, row, p50, max(p50, finite(row.latency_p90_ms, p50)), value, value.value < low)
@@ -94,7 +106,20 @@ def plot_of(run: Run, split: Split) -> Plot | None:
     x = Axis(min(times) / 1.3, max(times) * 1.3, LEFT, RIGHT, log=True)
     y = Axis(low, high, BOTTOM, TOP)
     limit = run.info.budget.max_latency_ms
-    return Plot(points, x, y, run.recommendation.index, floor, limit)
+    return Plot(points, x, y, run.recommendation.chosen, floor, limit, _devices(run, points))
+
+
+def floor_of(run: Run) -> float | None:
+    """The least validation accuracy that the budget admits."""
+    return limits_of(run.rows, run.info, HOST_ONLY).floor
+
+
+def _devices(run: Run, points: Sequence[Point]) -> tuple[str, ...]:
+    """All devices that are shipped to where several runs are compared, else one."""
+    found = dict.fromkeys(point.row.device for point in points if point.shipped)
+    best = run.recommendation.row
+    names = sorted(found, key=lambda name: best is None or name != best.device)
+    return tuple(names if run.origins else names[:1])
 
 
 def _range(values: Sequence[Accuracy], floor: float | None, drop: float) -> tuple[float, float]:

@@ -5,8 +5,9 @@ budget (validation accuracy, p90, size), the one with the lowest p50. Rows whose
 `NOISE` of the lowest are taken as equally fast, and of those the smallest wins. Test accuracy has
 no part in it.
 
-Latencies of two devices are never compared: each device has a recommendation of its own. A bundle
-that was measured on a device has the validation accuracy that the same bundle has elsewhere.
+Latencies of two devices are never compared: each device has a recommendation of its own. Nor are
+those of two scenarios: single stream decides where it was measured. A bundle that was measured on
+a device has the validation accuracy that the same bundle has elsewhere.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from typing import Literal
 from edgecls.core import Measurement
 from edgecls.report import sentences, worth
 from edgecls.report.limits import Limits, breaches, limits_of
-from edgecls.report.rows import HOST, is_shown
+from edgecls.report.rows import HOST, comparable, is_measured, is_shown
 from edgecls.report.sentences import NOISE, Case
 from edgecls.rundir import RunInfo
 
 HOST_ONLY = ("torch",)
 
-Kind = Literal["recommended", "slower", "larger", "limit", "reference", "unmeasured"]
+Kind = Literal[
+    "recommended", "slower", "larger", "limit", "reference", "apart", "unjudged", "unmeasured"
+]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class Recommendation:
         return None if self.index is None else self.rows[self.index]
 
     @property
+    def chosen(self) -> frozenset[int]:
+        """The recommended row of each device that has one."""
+        return frozenset(self.others if self.index is None else (self.index, *self.others))
+
+    @property
     def sentence(self) -> str:
         """All of it, as one paragraph."""
         parts = (self.headline, self.evidence, self.reason, *self.elsewhere)
@@ -71,8 +79,7 @@ class Recommendation:
 
     def marked(self) -> list[Measurement]:
         """The rows with ``recommended`` set on the one of each device, and on no other."""
-        chosen = {self.index, *self.others}
-        return [row.with_(recommended=i in chosen) for i, row in enumerate(self.rows)]
+        return [row.with_(recommended=i in self.chosen) for i, row in enumerate(self.rows)]
 
 
 def recommend(
@@ -131,10 +138,11 @@ def _recommendation(
 
 def _device(whole: Case, name: str, trusted: int | None) -> _Device:
     """The choice on one device. trusted: the row that is marked there, if one is."""
+    alike = comparable(whole.rows)
     candidates = tuple(
         i
         for i, row in enumerate(whole.rows)
-        if row.device == name and is_shown(row) and row.target not in whole.host_only
+        if i in alike and row.device == name and is_shown(row) and row.target not in whole.host_only
     )
     qualified = tuple(i for i in candidates if not breaches(whole.rows[i], whole.limits))
     by_rule = _fastest(whole.rows, qualified)
@@ -193,6 +201,8 @@ def _verdict(case: Case, i: int, by_rule: int | None) -> Verdict:
     row = case.rows[i]
     if i == case.index:
         return Verdict("recommended", sentences.recommended(case, i, by_rule))
+    if is_measured(row) and i not in comparable(case.rows):
+        return Verdict("apart", sentences.apart(row))
     if not is_shown(row):
         return Verdict("unmeasured", sentences.unmeasured(row))
     if row.target in case.host_only:

@@ -14,6 +14,7 @@ Split = Literal["validation", "test"]
 # Two rows are said to differ where the paired test's corrected p-value is not above this.
 SIGNIFICANCE = 0.05
 HOST = "host"
+SINGLE_STREAM = "single-stream"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def title(row: Measurement) -> str:
 
 
 def was_throttled(row: Measurement) -> bool:
-    """Whether its device was seen to hold its clock down while it was measured."""
-    return row.environment.get("throttled") == "yes"
+    """Whether its device says so, and the row has no flag that would be shown instead."""
+    return row.environment.get("throttled") == "yes" and "throttled" not in row.flags
 
 
 def is_measured(row: Measurement) -> bool:
@@ -53,6 +54,19 @@ def is_measured(row: Measurement) -> bool:
 def is_shown(row: Measurement) -> bool:
     """Whether the row has a place in a plot of latency."""
     return is_measured(row) and units.known(row.latency_p50_ms) and bool(row.latency_p50_ms)
+
+
+def comparable(rows: Sequence[Measurement]) -> frozenset[int]:
+    """The measured rows whose latencies are of one kind on their device.
+
+    That is single stream where any row of the device has it, else the first row's scenario.
+    """
+    kinds: dict[str, str] = {}
+    for row in sorted(filter(is_measured, rows), key=lambda row: row.scenario != SINGLE_STREAM):
+        kinds.setdefault(row.device, row.scenario)
+    return frozenset(
+        i for i, row in enumerate(rows) if is_measured(row) and row.scenario == kinds[row.device]
+    )
 
 
 def setback(row: Measurement) -> str:
@@ -76,14 +90,21 @@ def setback(row: Measurement) -> str:
 
 
 def reference_row(
-    rows: Sequence[Measurement], model: str, host_only: Collection[str], device: str | None = None
+    rows: Sequence[Measurement],
+    model: str,
+    host_only: Collection[str],
+    beside: Measurement | None = None,
 ) -> Measurement | None:
-    """A model's measured PyTorch row, on one device where that is named."""
+    """A model's measured PyTorch row. beside: a row of whose device and scenario it has to be."""
     for row in rows:
         fits = row.model == model and row.target in host_only and is_measured(row)
-        if fits and (device is None or row.device == device):
+        if fits and (beside is None or _is_alike(row, beside)):
             return row
     return None
+
+
+def _is_alike(row: Measurement, other: Measurement) -> bool:
+    return (row.device, row.scenario) == (other.device, other.scenario)
 
 
 def speed_up(row: Measurement, baseline: Measurement | None) -> float | None:
@@ -102,3 +123,33 @@ def reference_size(info: RunInfo) -> int | None:
 def no_difference(row: Measurement) -> bool:
     """Whether the paired test saw no difference from the reference."""
     return row.p_value is not None and row.p_value > SIGNIFICANCE
+
+
+def latency_interval(row: Measurement) -> str:
+    """Milliseconds between which another p50 is expected; empty where that is not known."""
+    return units.between(row.latency_p50_low, row.latency_p50_high)
+
+
+def memory_of(row: Measurement, rows: Sequence[Measurement]) -> int | None:
+    """What the model takes, where any of the rows tells it apart; else the process's peak."""
+    apart = any(each.memory_bytes is not None for each in rows)
+    return row.memory_bytes if apart else row.rss_bytes
+
+
+def as_quick(row: Measurement) -> bool:
+    """Whether the paired test saw no difference in latency from the quickest row beside it."""
+    return row.latency_p_value is not None and row.latency_p_value > SIGNIFICANCE
+
+
+def pace_p_value(row: Measurement, other: Measurement, rows: Sequence[Measurement]) -> float | None:
+    """p of the difference in latency of two rows, None where nothing was tested.
+
+    Each row is tested against the quickest of its device and scenario: two others were not.
+    """
+    beside = [each for each in rows if is_shown(each) and _is_alike(each, row)]
+    quickest = min(beside, key=lambda each: each.latency_p50_ms or 0.0, default=None)
+    if not _is_alike(row, other) or quickest is None:
+        return None
+    if quickest is other:
+        return row.latency_p_value
+    return other.latency_p_value if quickest is row else None

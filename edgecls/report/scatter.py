@@ -1,18 +1,18 @@
 """The plot of latency and accuracy: drawn here, so that it shows without any script.
 
-Colour is the target, shape the precision, the label the model. Across: p50 on a log scale, with a
-whisker to p90, which is what a latency budget limits. Up: top-1 with its 95 % interval.
+Colour is the target, or the run where there are several; shape the precision, the label the model.
+Across: p50 on a log scale, with a whisker to p90, which is what a latency budget limits. Up: top-1
+with its 95 % interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from edgecls.core import Measurement
 from edgecls.report import svg, units
 from edgecls.report.captions import captions
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, el, join
+from edgecls.report.palette import REFERENCE, colours
+from edgecls.report.palette import colour as colour_of
 from edgecls.report.points import (
     BOTTOM,
     HEIGHT,
@@ -25,41 +25,49 @@ from edgecls.report.points import (
     plot_of,
 )
 from edgecls.report.recommend import HOST_ONLY
-from edgecls.report.rows import Split, is_shown, title
-
-_COLOURS = 8
+from edgecls.report.rows import Split, is_shown
 
 
-def colours(rows: Sequence[Measurement]) -> dict[str, str]:
-    """target -> CSS class; references of this machine are grey."""
-    names = sorted({row.target for row in rows} - set(HOST_ONLY))
-    own = {name: f"c{i % _COLOURS}" for i, name in enumerate(names)}
-    return own | dict.fromkeys(HOST_ONLY, "ref")
-
-
-def scatter(run: Run, split: Split) -> Html | None:
-    """The plot on one split; None where no row has both figures."""
+def scatter(run: Run, split: Split, number: int = 0) -> Html | None:
+    """The plot on one split; None where no row has both figures. number: its place on the page."""
     plot = plot_of(run, split)
     if plot is None:
         return None
-    colour = colours(run.rows)
-    parts = [*_grid(plot, split), *_budget(plot)]
-    parts.append(svg.path(plot.front(), "front"))
-    parts += [_whiskers(plot, point, colour) for point in plot.points]
-    parts += [_mark(plot, point, colour) for point in plot.points]
-    parts += [svg.text(c.x, c.y, c.text, f"{c.kind} {c.anchor}") for c in captions(plot)]
+    parts = [*frame(plot, split), *_fronts(plot)]
+    parts += [_whiskers(run, plot, point) for point in plot.points]
+    parts += [_linked(run, plot, point) for point in plot.points]
+    parts += names(plot)
     label = f"Accuracy on {split} against latency, {units.plural(len(plot.points), 'row')}"
-    return svg.figure(WIDTH, HEIGHT, label, parts, f"scatter {split}")
+    drawn = svg.figure(WIDTH, HEIGHT, label, parts, f"scatter {split}")
+    return el("div", drawn, class_="drawing", data_plot=number)
+
+
+def still(run: Run, split: Split) -> list[Html]:
+    """The same without links, for a picture of its own; empty where no row has both figures."""
+    plot = plot_of(run, split)
+    if plot is None:
+        return []
+    parts = [*frame(plot, split), *_fronts(plot)]
+    parts += [_whiskers(run, plot, point) for point in plot.points]
+    parts += [el("g", *_mark(run, plot, point)) for point in plot.points]
+    return parts + names(plot)
+
+
+def names(plot: Plot) -> list[Html]:
+    return [svg.text(c.x, c.y, c.text, f"{c.kind} {c.anchor}") for c in captions(plot)]
 
 
 def legend(run: Run) -> Html:
-    """Targets by colour, precisions by shape, and what the lines are."""
-    shown = [row for row in run.rows if is_shown(row)]
-    colour = colours(run.rows)
-    targets = sorted({row.target for row in shown}, key=lambda name: (name in HOST_ONLY, name))
-    precisions = sorted({row.precision for row in shown}, reverse=True)
-    items = [el("li", "Target", class_="muted")]
-    items += [el("li", el("span", class_=f"swatch {colour[name]}"), name) for name in targets]
+    """Targets or runs by colour, precisions by shape, and what the lines are."""
+    colour = colours(run)
+    shown = [i for i, row in enumerate(run.rows) if is_shown(row)]
+    keys = {run.origins[i] if run.origins else run.rows[i].target for i in shown}
+    named = [name for name in colour if name in keys]
+    precisions = sorted({run.rows[i].precision for i in shown}, reverse=True)
+    items = [el("li", "Run" if run.origins else "Target", class_="muted")]
+    items += [el("li", el("span", class_=f"swatch {colour[name]}"), name) for name in named]
+    if run.origins and any(run.rows[i].target in HOST_ONLY for i in shown):
+        items.append(el("li", el("span", class_=f"swatch {REFERENCE}"), "PyTorch, a reference"))
     lines = [
         el("li", el("span", class_="key front"), "best accuracy at each speed"),
         el("li", el("span", class_="key limit"), "budget"),
@@ -67,11 +75,20 @@ def legend(run: Run) -> Html:
     shapes = [el("li", svg.glyph(name, "plain"), name) for name in precisions]
     return el(
         "div",
-        el("ul", *items),
-        el("ul", el("li", "Precision", class_="muted"), *shapes),
+        el("ul", *items, class_="doubled"),
+        el("ul", el("li", "Precision", class_="muted"), *shapes, class_="doubled"),
         el("ul", *lines),
         class_="legend",
     )
+
+
+def _fronts(plot: Plot) -> list[Html]:
+    return [svg.path(steps, "front") for steps in plot.fronts()]
+
+
+def frame(plot: Plot, split: Split) -> list[Html]:
+    """The axes and the budget's lines."""
+    return [*_grid(plot, split), *_budget(plot)]
 
 
 def _grid(plot: Plot, split: Split) -> list[Html]:
@@ -109,8 +126,8 @@ def _budget(plot: Plot) -> list[Html]:
     return parts
 
 
-def _whiskers(plot: Plot, point: Point, colour: dict[str, str]) -> Html:
-    kind = f"whisker {colour[point.row.target]}"
+def _whiskers(run: Run, plot: Plot, point: Point) -> Html:
+    kind = f"whisker {colour_of(run, point.index)}"
     x, y = plot.at(point)
     parts = [svg.line(x, y, plot.x(point.p90), y, kind)]
     if not point.below:
@@ -119,24 +136,28 @@ def _whiskers(plot: Plot, point: Point, colour: dict[str, str]) -> Html:
     return join(parts)
 
 
-def _mark(plot: Plot, point: Point, colour: dict[str, str]) -> Html:
+def _linked(run: Run, plot: Plot, point: Point) -> Html:
     """The marker, which is a link to its row, so that the keyboard reaches it."""
+    about = f"{run.title(point.index)}: {units.percent(point.accuracy.value)}, "
+    about += f"p50 {units.milliseconds(point.p50)}"
+    number = run.first + point.index
+    return el(
+        "a",
+        el("title", about),
+        *_mark(run, plot, point),
+        href=f"#row-{number}",
+        class_="point",
+        data_row=number,
+        aria_label=about,
+    )
+
+
+def _mark(run: Run, plot: Plot, point: Point) -> list[Html]:
     x, y = plot.at(point)
-    kind = f"mark {colour[point.row.target]}"
+    kind = f"mark {colour_of(run, point.index)}"
     parts = []
-    if point.index == plot.chosen:
+    if point.index in plot.chosen:
         parts.append(el("circle", cx=svg.px(x), cy=svg.px(y), r=13, class_="halo"))
     if point.below:
         parts.append(svg.path([(x - 5, y + 9), (x, y + 14), (x + 5, y + 9)], f"whisker {kind}"))
-    about = f"{title(point.row)}: {units.percent(point.accuracy.value)}, "
-    about += f"p50 {units.milliseconds(point.p50)}"
-    parts.append(el("title", about))
-    parts.append(svg.marker(point.row.precision, x, y, kind))
-    return el(
-        "a",
-        *parts,
-        href=f"#row-{point.index}",
-        class_="point",
-        data_row=point.index,
-        aria_label=about,
-    )
+    return [*parts, svg.marker(point.row.precision, x, y, kind)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecls.core import Measurement
-from edgecls.report import units
+from edgecls.report import scenarios, units
 from edgecls.report.limits import Limits, breaches
 from edgecls.report.rows import (
+    SIGNIFICANCE,
     accuracy,
     no_difference,
+    pace_p_value,
     reference_row,
     reference_size,
     setback,
@@ -20,6 +22,7 @@ from edgecls.rundir import RunInfo
 
 # The share by which two medians of the same model differ from run to run on a quiet machine.
 NOISE = 0.03
+_MOST_NAMES = 3
 
 Words = tuple[str, str, str]
 
@@ -50,6 +53,11 @@ def winner(case: Case, index: int, by_rule: int | None) -> Words:
         part for part in (_accuracy(case, row), _speed(case, row), _size(case, row)) if part
     )
     return f"Ship {title(row)}.", evidence, _reason(case, index, by_rule)
+
+
+def apart(row: Measurement) -> str:
+    """For a row whose latencies are of another kind than those that decide."""
+    return f"{scenarios.figures(row)} It is not compared with rows of another scenario."
 
 
 def elsewhere(row: Measurement) -> str:
@@ -103,9 +111,16 @@ def over_limit(case: Case, row: Measurement) -> str:
 
 def slower(case: Case, row: Measurement) -> str:
     """For a row that keeps the budget and is slower than the recommended one."""
-    times = None if case.chosen is None else speed_up(case.chosen, row)
-    if times is None:
+    chosen = case.chosen
+    times = None if chosen is None else speed_up(chosen, row)
+    if chosen is None or times is None:
         return "Keeps the budget."
+    p_value = pace_p_value(row, chosen, case.rows)
+    if p_value is not None and p_value > SIGNIFICANCE:
+        return (
+            f"Keeps the budget, and no difference in latency was seen ({units.p_value(p_value)});"
+            f" its p50 is {_times_slower(times)}, which decides."
+        )
     return f"Keeps the budget, but is {_times_slower(times)}."
 
 
@@ -114,10 +129,21 @@ def larger(case: Case, row: Measurement) -> str:
     chosen = case.chosen
     assert chosen is not None and row.latency_p50_ms and chosen.latency_p50_ms
     apart = abs(1 - row.latency_p50_ms / chosen.latency_p50_ms)
-    text = f"Keeps the budget, and is as fast within the noise (p50 {100 * apart:.1f} % apart)"
+    text = f"Keeps the budget, and {_as_fast(pace_p_value(row, chosen, case.rows), 100 * apart)}"
     if row.size_bytes is None or not chosen.size_bytes or row.size_bytes <= chosen.size_bytes:
         return f"{text}, but no smaller."
     return f"{text}, but {units.ratio(row.size_bytes / chosen.size_bytes)} as large."
+
+
+def _as_fast(p_value: float | None, apart: float) -> str:
+    """How a row within the noise stands to the other. apart: of their p50, in percent."""
+    figure = f"p50 {apart:.1f} % apart"
+    if p_value is None:
+        return f"is as fast within the noise ({figure})"
+    told = f"{figure}, {units.p_value(p_value)}"
+    if p_value > SIGNIFICANCE:
+        return f"no difference in latency was seen ({told})"
+    return f"is within the {100 * NOISE:g} % that count as equal ({told}: a difference was seen)"
 
 
 def is_tied(case: Case, row: Measurement) -> bool:
@@ -158,7 +184,7 @@ def _speed(case: Case, row: Measurement) -> str:
     names = dict.fromkeys((case.info.reference, case.info.shipped, row.model))
     parts = []
     for name in names:
-        base = reference_row(case.rows, name, case.host_only, row.device)
+        base = reference_row(case.rows, name, case.host_only, row)
         times = speed_up(row, base)
         if base is None or times is None:
             continue
@@ -187,7 +213,24 @@ def _reason(case: Case, index: int, by_rule: int | None) -> str:
     if by_rule != index:
         other = "no row" if by_rule is None else title(case.rows[by_rule])
         return f"It is marked so in results.jsonl; by the budget alone it would be {other}."
-    return f"It is {standing(case, index)}: {budget(case.limits)}."
+    text = f"It is {standing(case, index)}: {budget(case.limits)}."
+    return " ".join(part for part in (text, _equals(case, index)) if part)
+
+
+def _equals(case: Case, index: int) -> str:
+    """The rows that keep the budget and were not seen to differ from the winner in latency."""
+    names = []
+    for i in case.qualified:
+        p_value = pace_p_value(case.rows[i], case.rows[index], case.rows)
+        if i != index and p_value is not None and p_value > SIGNIFICANCE:
+            names.append(title(case.rows[i]))
+    if not names:
+        return ""
+    shown = names[:_MOST_NAMES] + (
+        [f"{len(names) - _MOST_NAMES} more"] * (len(names) > _MOST_NAMES)
+    )
+    listed = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+    return f"No difference in latency was seen between it and {listed}."
 
 
 def standing(case: Case, index: int) -> str:

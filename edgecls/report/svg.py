@@ -69,18 +69,23 @@ def path(points: Sequence[tuple[float, float]], class_: str) -> Html:
     return el("polyline", points=steps, class_=class_)
 
 
-def marker(precision: str, x: float, y: float, class_: str, radius: float = MARKER) -> Html:
+def shape(precision: str) -> str:
     """A precision's shape: circle, square, triangle, or a diamond for any other."""
-    shape, r = _SHAPES.get(precision), radius
-    if shape == "circle":
+    return _SHAPES.get(precision, "diamond")
+
+
+def marker(precision: str, x: float, y: float, class_: str, radius: float = MARKER) -> Html:
+    """A precision's shape at a pixel."""
+    kind, r = shape(precision), radius
+    if kind == "circle":
         return el("circle", cx=px(x), cy=px(y), r=px(r), class_=class_)
-    if shape == "square":
+    if kind == "square":
         side = px(1.8 * r)
         return el(
             "rect", x=px(x - 0.9 * r), y=px(y - 0.9 * r), width=side, height=side, class_=class_
         )
     corners: Sequence[tuple[float, float]]
-    if shape == "triangle":
+    if kind == "triangle":
         corners = ((0.0, -1.2 * r), (1.12 * r, 0.8 * r), (-1.12 * r, 0.8 * r))
     else:
         corners = ((0.0, -1.25 * r), (1.25 * r, 0.0), (0.0, 1.25 * r), (-1.25 * r, 0.0))

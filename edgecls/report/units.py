@@ -49,6 +49,17 @@ def milliseconds(value: float | None) -> str:
     return ABSENT if value is None or not known(value) else f"{significant(value)} ms"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """The ends of an interval, without the unit; empty where there is none."""
+    if low is None or high is None or not known(low) or not known(high):
+        return ""
+    return f"{significant(low)}–{significant(high)}"
+
+
+def millijoules(value: float | None) -> str:
+    return ABSENT if value is None or not known(value) else f"{significant(value)} mJ"
+
+
 def percent(share: float | None, decimals: int = 2) -> str:
     """A fraction of 1 in percent."""
     return ABSENT if share is None or not known(share) else f"{100 * share:.{decimals}f} %"
@@ -95,6 +106,15 @@ def ratio(value: float) -> str:
     return f"{significant(value, 3 if value < 2 else 2)}×"
 
 
+def change(value: float, base: float) -> str:
+    """A figure against another: in percent, and how many times where it is twice or more."""
+    times = value / base
+    if times >= 2:
+        return ratio(times)
+    text = f"{100 * abs(times - 1):.1f}" if abs(times - 1) < 0.1 else f"{100 * abs(times - 1):.0f}"
+    return "the same" if not float(text) else f"{'+' if times > 1 else '−'}{text} %"
+
+
 def magnitude(count: float | None) -> str:
     """A count with k, M or G, such as 12.5 M."""
     if count is None:
@@ -136,6 +156,8 @@ def moment(stamp: str) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: 1 image, 12 images, 3 classes."""
+    """A count with its noun: 1 image, 12 images, 3 classes, 4 queries."""
+    if count != 1 and noun.endswith("y"):
+        return f"{count:,} {noun[:-1]}ies"
     ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
     return f"{count:,} {noun}{ending}"

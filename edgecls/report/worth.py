@@ -48,7 +48,8 @@ def _in_float(row: Measurement, rows: Sequence[Measurement]) -> Measurement | No
     """The quickest row of the same model, target, device, threads and batch in fp32, else fp16."""
 
     def alike(other: Measurement) -> tuple[object, ...]:
-        return other.model, other.target, other.device, other.threads, other.batch_size
+        place = (other.device, other.scenario, other.threads, other.batch_size)
+        return other.model, other.target, *place
 
     for precision in FLOATS:
         found = [

@@ -9,13 +9,16 @@ from edgecls.report.evaluation import page as evaluation_page
 from edgecls.report.html import page
 from edgecls.report.loading import load
 from edgecls.report.markdown import document
+from edgecls.report.picture import picture
 from edgecls.rundir import write_text
 
-HTML, MARKDOWN = "report.html", "report.md"
+HTML, MARKDOWN, PICTURE = "report.html", "report.md", "report.svg"
 
 
 def write_report(run: Path) -> Path:
-    """Write both reports of a run folder, each beside and renamed; returns the HTML's path.
+    """Write the reports of a run folder, each beside and renamed; returns the HTML's path.
+
+    They are report.html, report.md and, where there is something to plot, report.svg.
 
     The folder of an evaluation gets its report.html alone.
 
@@ -28,5 +31,11 @@ def write_report(run: Path) -> Path:
         return path
     data = load(run)
     write_text(run / MARKDOWN, document(data))
+    drawn = picture(data)
+    if drawn is None:
+        # One of an earlier time would show rows that are no more.
+        (run / PICTURE).unlink(missing_ok=True)
+    else:
+        write_text(run / PICTURE, drawn)
     write_text(path, page(data))
     return path

@@ -1,6 +1,12 @@
-"""The page in a browser: it draws, sorts, hints and copies, and complains of nothing."""
+"""The page in a browser: it draws, sorts, filters, hints and copies, and complains of nothing.
 
+Where `EDGECLS_AXE` names axe-core's ``axe.min.js`` (npm: axe-core), the page is audited with it.
+"""
+
+import os
 import shutil
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +133,174 @@ def test_the_page_is_no_wider_than_the_screen(opened, width):
     inside = browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert inside
+
+
+def points(browser, split="validation"):
+    found = find(browser, f".plot.{split} svg a.point")
+    return [int(point.get_attribute("data-row")) for point in found]
+
+
+def shown_rows(browser):
+    script = (
+        "return [...document.querySelectorAll('#rows tbody')]"
+        ".filter((body) => !body.hidden).map((body) => Number(body.dataset.row))"
+    )
+    return sorted(browser.execute_script(script))
+
+
+def press(browser, selector, key=" "):
+    """Reach an element as the keyboard does, and press a key on it."""
+    browser.execute_script("document.querySelector(arguments[0]).focus()", selector)
+    browser.switch_to.active_element.send_keys(key)
+
+
+def told(browser):
+    return find(browser, "#told")[0].text
+
+
+def test_chips_filter_plot_and_table_by_keyboard_and_it_is_told(opened):
+    browser, made = opened
+    assert told(browser) == "15 of 15 rows are shown; 10 in the plot, 4 of them on the front."
+    press(browser, "[data-filter=target] input[value=openvino]")
+    rest = [i for i, row in enumerate(made.rows) if row.target != "openvino"]
+    assert shown_rows(browser) == rest
+    assert set(points(browser)) == {i for i in rest if made.rows[i].measured == "ok"}
+    press(browser, "[data-filter=precision] input[value=int8]")
+    assert set(points(browser)) == {0, 1, 5, 6}
+    assert told(browser) == "6 of 15 rows are shown; 4 in the plot, 2 of them on the front."
+    assert "6 of 15 rows are shown." in find(browser, ".left-out")[0].text
+    # The front is that of what is shown: the quickest float row, which was not on it, begins it.
+    front = find(browser, ".plot.validation svg .front")[0].get_attribute("points").split()
+    mark = find(browser, ".plot.validation a[data-row='6'] .mark")[0]
+    assert front[0].split(",")[0] == mark.get_attribute("cx")
+    find(browser, ".left-out button")[0].click()
+    assert len(points(browser)) == 10 and len(shown_rows(browser)) == len(made.rows)
+    assert not find(browser, ".left-out")[0].is_displayed()
+
+
+def test_a_point_that_was_drawn_anew_has_its_hint_and_its_row(opened):
+    browser, _ = opened
+    press(browser, "[data-filter=target] input[value=torch]")
+    browser.execute_script("document.querySelector('a.point[data-row=\"9\"]').focus()")
+    tip = find(browser, "#tip")[0]
+    assert tip.is_displayed() and "student · openvino · int8" in tip.text
+    assert browser.switch_to.active_element.get_dom_attribute("href") == "#row-9"
+
+
+@pytest.mark.parametrize(
+    ("axis", "title", "budget"),
+    [("p90", "p90", "p90 ≤ 2 ms"), ("end_to_end", "answer", ""), ("size", "Size", "≤ 2 MB")],
+)
+def test_the_axis_across_is_chosen_with_its_budget(opened, axis, title, budget):
+    from selenium.webdriver.support.ui import Select
+
+    browser, made = opened
+    Select(find(browser, "#across")[0]).select_by_value(axis)
+    text = find(browser, ".plot.validation svg")[0].text
+    assert title in text and (not budget or f"budget: {budget}" in text)
+    assert "budget: at least 97.61 %" in text
+    limits = find(browser, ".plot.validation svg line.limit")
+    assert len(limits) == (2 if budget else 1)
+    fields = {"p90": "latency_p90_ms", "end_to_end": "end_to_end_p50_ms", "size": "size_bytes"}
+    script = (
+        "return [...document.querySelectorAll('.plot.validation a.point')].map((point) =>"
+        " [Number(point.dataset.row), point.querySelector('.mark').getBBox().x])"
+    )
+    places = sorted(browser.execute_script(script), key=lambda each: each[1])
+    values = [getattr(made.rows[i], fields[axis]) for i, _ in places]
+    # Markers of two shapes differ by a pixel in where their boxes begin.
+    assert all(right > 0.9 * left for left, right in pairwise(values))
+
+
+def test_scales_and_area_change_the_plot_and_reset_brings_the_first_one_back(opened):
+    browser, _ = opened
+    first = find(browser, ".plot.validation svg")[0].get_attribute("innerHTML")
+    for switch in ("#log-x", "#log-y", "#area"):
+        press(browser, switch)
+    changed = find(browser, ".plot.validation svg")[0]
+    assert "log scale of the error" in changed.text
+    radii = {
+        round(float(mark.get_attribute("r")), 1)
+        for mark in find(browser, ".plot.validation a.point circle.mark")
+    }
+    assert len(radii) > 2
+    press(browser, "#reset", "\ue007")
+    assert find(browser, ".plot.validation svg")[0].get_attribute("innerHTML") == first
+    assert browser.switch_to.active_element.get_attribute("id") == "across"
+
+
+def test_all_rows_can_be_filtered_out(opened):
+    browser, _ = opened
+    for box in find(browser, "[data-filter=precision] input"):
+        browser.execute_script("arguments[0].click()", box)
+    assert points(browser) == [] and shown_rows(browser) == []
+    assert "No row is left to show." in find(browser, ".plot.validation svg")[0].text
+
+
+def test_without_a_script_the_plot_stands_and_no_control_is_there(browser, make_run):
+    from edgecls.report import write_report
+
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(write_report(make_run(name="still").path).as_uri())
+        assert len(find(browser, ".plot.validation svg a.point")) == 10
+        assert not find(browser, "#controls")[0].is_displayed()
+        assert find(browser, ".legend .doubled")[0].is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_on_paper_everything_is_open_and_the_controls_are_gone(opened):
+    browser, _ = opened
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert all(fold.get_attribute("open") for fold in find(browser, "details"))
+        assert not find(browser, "#controls")[0].is_displayed()
+        assert find(browser, ".legend .doubled")[0].is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.fixture
+def compared(browser, make_run, tmp_path):
+    """A comparison of two runs and of a third about other images, open in the browser."""
+    from edgecls.report import write_comparison
+
+    specs = [("teacher", "torch", "fp32", None, 3.0, 9000, 5, 6)]
+    specs += [("student", "openvino", "int8", None, 0.05, 900, 6, 6)]
+    made = [make_run(name="one"), make_run(name="two", specs=specs)]
+    made.append(make_run(name="three", labels=("a", "b"), specs=specs))
+    browser.get(write_comparison([m.path for m in made], tmp_path / "all.html").as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def test_a_comparison_is_filtered_by_run_in_all_its_plots_and_tables(compared):
+    browser = compared
+    assert len(find(browser, "table.rows")) == 2
+    press(browser, "[data-filter=run] input[value=one]")
+    assert len(find(browser, ".plot.validation")[0].find_elements("css selector", "a.point")) == 2
+    assert len(find(browser, ".plot.validation")[1].find_elements("css selector", "a.point")) == 2
+    assert "7 of 22 rows are shown." in find(browser, ".left-out")[0].text
+    assert not find(browser, ".left-out")[1].is_displayed()
+
+
+AXE = os.environ.get("EDGECLS_AXE", "")
+
+
+@pytest.mark.skipif(not AXE, reason="EDGECLS_AXE names no axe.min.js (npm: axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, scheme):
+    browser, _ = opened
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    browser.set_script_timeout(120)
+    browser.execute_script(Path(AXE).read_text(encoding="utf-8"))
+    found = browser.execute_async_script(
+        "const done = arguments[0];"
+        "axe.run(document, { resultTypes: ['violations'] }).then((result) => done("
+        "result.violations.map(({ id, impact, nodes }) => [id, impact, nodes[0].html])))"
+    )
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert [each for each in found if each[1] in ("serious", "critical")] == []

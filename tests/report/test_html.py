@@ -50,11 +50,12 @@ def words(reader):
     return " ".join("".join(reader.text).replace("\u2060", "").split())
 
 
-def test_both_reports_are_written_and_nothing_is_left_beside_them(make_run):
+def test_the_reports_are_written_and_nothing_is_left_beside_them(make_run):
     made = make_run()
     assert write_report(made.path) == made.path / "report.html"
     names = {path.name for path in made.path.iterdir()}
-    assert names == {"run.json", "results.jsonl", "files", "report.html", "report.md"}
+    reports = {"report.html", "report.md", "report.svg"}
+    assert names == {"run.json", "results.jsonl", "files", *reports}
 
 
 def test_the_page_loads_nothing(make_run):

@@ -1,21 +1,13 @@
-"use strict";
-// Hints on the plot's points, tables that sort, commands that copy. The page is whole without it.
+// Hints on the plot's points, tables that sort, commands that copy, and paper.
 
 (() => {
-  const hints = JSON.parse(document.getElementById("hints").textContent).rows;
+  const { rows, make } = page;
   const tip = document.getElementById("tip");
-
-  const make = (name, text, parent) => {
-    const node = document.createElement(name);
-    node.textContent = text;
-    parent.append(node);
-    return node;
-  };
 
   // Hints
 
   const show = (point) => {
-    const hint = hints[Number(point.dataset.row)];
+    const hint = rows[Number(point.dataset.row)];
     tip.replaceChildren();
     make("b", hint.title, tip);
     const list = make("dl", "", tip);
@@ -34,11 +26,15 @@
   };
   const hide = () => { tip.hidden = true; };
 
-  for (const point of document.querySelectorAll("a.point")) {
-    // The browser's own hint, for a page without scripts, would stand beside ours.
-    point.querySelector("title")?.remove();
-    for (const event of ["mouseenter", "focus"]) point.addEventListener(event, () => show(point));
-    for (const event of ["mouseleave", "blur", "click"]) point.addEventListener(event, hide);
+  // The browser's own hint, for a page without scripts, would stand beside ours.
+  for (const title of document.querySelectorAll("a.point title")) title.remove();
+  // The points come and go: it is the page that listens.
+  const pointed = (event) => event.target.closest?.("a.point");
+  for (const event of ["mouseover", "focusin"]) {
+    document.addEventListener(event, (found) => { if (pointed(found)) show(pointed(found)); });
+  }
+  for (const event of ["mouseout", "focusout", "click"]) {
+    document.addEventListener(event, (found) => { if (pointed(found)) hide(); });
   }
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
