@@ -1,8 +1,23 @@
 """``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
 
-Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory``,
-``conditions`` and ``quit``. An unknown request or one that fails is answered with
-``{"ok": false, "error": …}``; the process stays.
+An unknown request or one that fails is answered with ``{"ok": false, "error": …}``; the process
+stays. A key that is null is as one that is not there; keys that are not known are not looked at.
+
+``hello``: what really runs, ``load_ms``, ``first_inference_ms``, and ``baseline_rss_bytes``: the
+    resident set just before the runtime was imported and the model loaded; absent, here and in
+    ``memory``, where the system does not tell it.
+``memory``: ``rss_bytes``, the peak, and ``baseline_rss_bytes``.
+``round``: queries of one ``phase`` (`measure`) in one ``scenario`` (`scenarios`), until both
+    ``seconds`` and ``queries`` are reached; before them ``warmup`` queries, and with ``settle``
+    windows of them until two medians are alike. Answers ``samples_ms``, ``seconds`` (wall time of
+    what is measured), ``warmup_queries`` (windows included), ``settled`` (false only where it was
+    asked for and did not come about), ``samples_per_query`` (images in a query; a model of a fixed
+    batch takes as many in single stream and server), and, where the device tells them, ``load``
+    (`load`) and ``energy`` (`energy`) of what is measured.
+``profile``: ``operators`` of ``queries`` queries (1 to 1000, default 50; 10 more before them),
+    each with ``name``, ``type`` (empty where the runtime tells none) and mean ``ms`` a query, in
+    the order of execution, by ``profiler``: the first word of ``about``'s ``runtime``.
+``infer``, ``verify``, ``predict``, ``evaluate``, ``conditions``, ``quit``: see their functions.
 """
 
 import json
