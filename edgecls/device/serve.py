@@ -16,7 +16,8 @@ stays. A key that is null is as one that is not there; keys that are not known a
     (`load`) and ``energy`` (`energy`) of what is measured.
 ``profile``: ``operators`` of ``queries`` queries (1 to 1000, default 50; 10 more before them),
     each with ``name``, ``type`` (empty where the runtime tells none) and mean ``ms`` a query, in
-    the order of execution, by ``profiler``: the first word of ``about``'s ``runtime``.
+    the order of execution, by ``profiler``: the first word of ``about``'s ``runtime``. It is asked
+    for in a session of its own, whose memory is in the peak from then on.
 ``infer``, ``verify``, ``predict``, ``evaluate``, ``conditions``, ``quit``: see their functions.
 """
 
