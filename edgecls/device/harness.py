@@ -1,10 +1,11 @@
 """The command line of every bundle: verify, evaluate, measure, serve, predict, prepare.
 
 A kit's ``infer.py`` calls `main` with its own ``load(folder, meta, threads) -> runner``, where a
-runner has ``run(uint8[N, H, W, C]) -> float32[N, K]`` and ``about() -> dict``, and ``batch`` where
-it takes more than one image at once. A kit that makes something on the device before it can run
-also gives ``prepare(folder, meta) -> dict``. The last line on stdout is one JSON object with
-``ok``; the exit status is 0 where it is true, 1 where it is not and 2 for a wrong command line.
+runner has ``run(uint8[N, H, W, C]) -> float32[N, K]`` and ``about() -> dict``, ``batch`` where it
+takes more than one image at once, and ``profile`` (`operators`) where its runtime can tell. A kit
+that makes something on the device before it can run also gives ``prepare(folder, meta) -> dict``.
+The last line on stdout is one JSON object with ``ok``; the exit status is 0 where it is true, 1
+where it is not and 2 for a wrong command line.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import traceback
 from typing import IO, Any, Callable, Dict, NoReturn, Optional, Sequence
 
 from .errors import EdgeclsError
+from .scenarios import SAMPLES, SCENARIOS
 
 # (folder, meta.Meta, threads) -> runner
 Load = Callable[[str, Any, int], Any]
@@ -89,13 +91,42 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images to classify")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: the runtime's own)")
     parser.add_argument("--seconds", type=float, default=2.0, help="shortest time of --bench")
-    parser.add_argument("--queries", type=int, default=662, help="fewest queries of --bench")
+    parser.add_argument(
+        "--queries", type=int, help="fewest queries of --bench (default 662, offline 1)"
+    )
+    parser.add_argument(
+        "--scenario", choices=SCENARIOS, help="how the queries of --bench come (single-stream)"
+    )
+    parser.add_argument("--qps", type=float, help="arrivals a second, with --scenario server")
+    parser.add_argument(
+        "--samples", type=int, help="images in a query, with --scenario multi-stream or offline"
+    )
     args = parser.parse_args(argv)
     chosen = args.verify or args.eval is not None or args.bench or args.serve or args.prepare
     if not chosen and not args.images:
         parser.error("nothing to do: give an image, --verify, --eval DIR or --bench")
     if chosen and args.images:
         parser.error("give either images or one of --verify, --eval, --bench, --serve, --prepare")
-    if args.threads < 0 or args.queries < 1 or not 0 <= args.seconds < float("inf"):
-        parser.error("--threads and --seconds are at least 0, --queries at least 1")
+    if args.threads < 0 or not 0 <= args.seconds < float("inf"):
+        parser.error("--threads and --seconds are at least 0")
+    _check_scenario(parser, args)
     return args
+
+
+def _check_scenario(parser: _Parser, args: argparse.Namespace) -> None:
+    """Refuse what --bench would not use; without a scenario it is single stream."""
+    given = [name for name in ("scenario", "qps", "samples") if getattr(args, name) is not None]
+    if given and not args.bench:
+        parser.error("--{} is of --bench alone".format(given[0]))
+    args.scenario = args.scenario or SCENARIOS[0]
+    for name in ("queries", "samples"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error("--{} is at least 1".format(name))
+    if args.samples is not None and args.scenario not in SAMPLES:
+        parser.error(
+            "--samples does nothing in {}: it is of {}".format(args.scenario, " and ".join(SAMPLES))
+        )
+    if (args.scenario == "server") != (args.qps is not None):
+        parser.error("--scenario server and --qps go together")
+    if args.qps is not None and not 1e-3 <= args.qps <= 1e6:
+        parser.error("--qps is a number from 0.001 to 1000000")

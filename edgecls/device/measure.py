@@ -1,19 +1,30 @@
-"""Timing of single-stream queries, in the process that runs the model.
+"""What a query of each phase is, and figures from samples of them.
 
-A query starts when the last one ended (MLPerf's single stream). Raw samples leave the process;
-whoever asked computes percentiles from them with `stats`.
+A query is asked by its number, and images are taken in turn; when queries come is the subject of
+`scenarios`. Raw samples leave the process; whoever asked computes percentiles from them with
+`stats`. The phases:
+
+- ``inference``: tensors in memory to logits
+- ``decode``: an encoded image in memory to its pixels, upright and in the model's colours
+- ``preprocess``: decoded pixels to a tensor: resize and crop
+- ``postprocess``: logits of an image to probabilities, the best class and its label
+- ``end_to_end``: an encoded image in memory to all that
 """
 
 import time
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .batches import at_once
 from .meta import Meta
+from .preprocess import decode, to_rgb
 from .stats import MIN_QUERIES, percentile, percentile_upper_bound
 
-PHASES = ("inference", "preprocess", "end_to_end")
+# Of decoded images that wait for their turn, so that they do not make the peak of the memory.
+MOST_DECODED_BYTES = 1 << 24
+
+Ask = Callable[[int], object]
 
 
 def probabilities(logits: "np.ndarray[Any, Any]", temperature: float) -> "np.ndarray[Any, Any]":
@@ -23,46 +34,65 @@ def probabilities(logits: "np.ndarray[Any, Any]", temperature: float) -> "np.nda
     return exponentials / exponentials.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def query(
-    phase: str, runner: Any, meta: Meta, tensors: "np.ndarray[Any, Any]", files: Sequence[bytes]
-) -> Callable[[int], object]:
-    """One query of a phase as a function of its index; images are taken in turn.
+def answer(logits: "np.ndarray[Any, Any]", meta: Meta) -> Tuple[str, "np.ndarray[Any, Any]"]:
+    """The label of the likeliest class of one image, and the probabilities of all."""
+    shares = probabilities(logits, meta.postprocess.temperature)[0]
+    return meta.labels[int(np.argmax(shares))], shares
 
-    inference: tensor in memory to logits, as many images as the model takes at once. preprocess:
-    encoded image in memory to tensor. end_to_end: encoded image in memory to probabilities.
+
+def query(
+    phase: str,
+    runner: Any,
+    meta: Meta,
+    tensors: "np.ndarray[Any, Any]",
+    files: Sequence[bytes],
+    samples: Optional[int] = None,
+) -> Ask:
+    """One query of a phase as a function of its number.
+
+    samples: how many images an inference is of; as many as the model takes at once where None.
     """
-    size, count = at_once(runner), len(tensors)
-    batches = [np.ascontiguousarray(tensors[np.arange(i, i + size) % count]) for i in range(count)]
     if phase == "inference":
-        return lambda index: runner.run(batches[index % count])
+        return _inference(runner, tensors, samples or at_once(runner))
     if phase == "preprocess":
-        return lambda index: meta.preprocess.load(files[index % len(files)])
+        return _preprocess(meta, files)
+    if phase == "postprocess":
+        logits = [runner.run(tensors[i : i + 1]) for i in range(len(tensors))]
+        return lambda index: answer(logits[index % len(logits)], meta)
+    if phase == "decode":
+        return lambda index: _decoded(files[index % len(files)], meta)
 
     def end_to_end(index: int) -> object:
         image = meta.preprocess.load(files[index % len(files)])
-        return probabilities(runner.run(image[None]), meta.postprocess.temperature)
+        return answer(runner.run(image[None]), meta)
 
     return end_to_end
 
 
-def sample(
-    ask: Callable[[int], object], seconds: float, queries: int, warmup: int = 0
-) -> List[float]:
-    """Milliseconds of each query, until both `seconds` and the number of `queries` are reached."""
-    for index in range(warmup):
-        ask(index)
-    samples: List[float] = []
-    clock = time.perf_counter_ns
-    deadline = clock() + int(seconds * 1e9)
-    index = 0
-    while True:
-        begin = clock()
-        ask(index)
-        end = clock()
-        samples.append((end - begin) / 1e6)
-        index += 1
-        if index >= queries and end >= deadline:
-            return samples
+def _inference(runner: Any, tensors: "np.ndarray[Any, Any]", size: int) -> Ask:
+    count = len(tensors)
+    # Each starts with another image; more of them than images would only repeat.
+    batches = [np.ascontiguousarray(tensors[np.arange(i, i + size) % count]) for i in range(count)]
+    run = runner.run
+    return lambda index: run(batches[index % count])
+
+
+def _preprocess(meta: Meta, files: Sequence[bytes]) -> Ask:
+    images: List[Any] = []
+    held = 0
+    for data in files:
+        image = _decoded(data, meta)
+        held += image.width * image.height * len(image.getbands())
+        if images and held > MOST_DECODED_BYTES:
+            break
+        images.append(image)
+    return lambda index: meta.preprocess(images[index % len(images)])
+
+
+def _decoded(data: bytes, meta: Meta) -> Any:
+    """Pixels that `Preprocess` has only to resize."""
+    how = meta.preprocess
+    return to_rgb(decode(data, how.exif), "L" if how.mode == "L" else "RGB")
 
 
 def summary(samples: Sequence[float]) -> Dict[str, Any]:

@@ -5,11 +5,13 @@ absent from the result.
 """
 
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 # Bits of `vcgencmd get_throttled`: the frequency is capped, it is throttled, it is too warm; from
 # bit 16 on the same since the last boot.
 _PI_NOW, _PI_SINCE_BOOT = 0xE, 0xE0000
+# The rail of a whole Jetson, on those that measure it.
+_FEEDS_ALL = ("VDD_IN", "POM_5V_IN")
 # Sensors that always tell the same: a Tegra's PMIC says 100 °C, whatever it is.
 _DUMMY = re.compile(r"pmic", re.IGNORECASE)
 COOLS_BY_SLOWING = re.compile(r"cpufreq|processor|gpu|devfreq|ga10b|gv11b|gp10b|throttle", re.I)
@@ -54,11 +56,23 @@ def tegrastats(line: str) -> Dict[str, Any]:
     if plausible(heat):
         result["temperatures_c"] = plausible(heat)
     rails = re.findall(
-        r"\b((?:VDD|VIN|POM|CPU|GPU|SOC|CV)[A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?", line
+        r"\b((?:VDD|VIN|POM|CPU|GPU|SOC|CV|SYS)[A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?", line
     )
     if rails:
         result["power_mw"] = {name: int(value) for name, value in rails}
     return result
+
+
+def total_watts(line: str) -> Optional[float]:
+    """The whole module's power by a line of ``tegrastats``; None where it tells no rail.
+
+    Of the rail that feeds all others, where there is one, else of all of them together.
+    """
+    rails = tegrastats(line).get("power_mw", {})
+    for name in _FEEDS_ALL:
+        if name in rails:
+            return float(rails[name]) / 1e3
+    return sum(rails.values()) / 1e3 if rails else None
 
 
 def get_throttled(text: str) -> Dict[str, Any]:

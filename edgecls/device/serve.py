@@ -1,21 +1,38 @@
 """``--serve``: one JSON request a line on stdin, one JSON answer a line on stdout.
 
-Requests: ``hello``, ``round``, ``infer``, ``verify``, ``predict``, ``evaluate``, ``memory``,
-``conditions`` and ``quit``. An unknown request or one that fails is answered with
-``{"ok": false, "error": …}``; the process stays.
+An unknown request or one that fails is answered with ``{"ok": false, "error": …}``; the process
+stays. A key that is null is as one that is not there; keys that are not known are not looked at.
+
+``hello``: what really runs, ``load_ms``, ``first_inference_ms``, and ``baseline_rss_bytes``: the
+    resident set just before the runtime was imported and the model loaded; absent, here and in
+    ``memory``, where the system does not tell it.
+``memory``: ``rss_bytes``, the peak, and ``baseline_rss_bytes``.
+``round``: queries of one ``phase`` (`measure`) in one ``scenario`` (`scenarios`), until both
+    ``seconds`` and ``queries`` are reached; before them ``warmup`` queries, and with ``settle``
+    windows of them until two medians are alike. Answers ``samples_ms``, ``seconds`` (wall time of
+    what is measured), ``warmup_queries`` (windows included), ``settled`` (false only where it was
+    asked for and did not come about), ``samples_per_query`` (images in a query; a model of a fixed
+    batch takes as many in single stream and server), and, where the device tells them, ``load``
+    (`load`) and ``energy`` (`energy`) of what is measured.
+``profile``: ``operators`` of ``queries`` queries (1 to 1000, default 50; 10 more before them),
+    each with ``name``, ``type`` (empty where the runtime tells none) and mean ``ms`` a query, in
+    the order of execution, by ``profiler``: the first word of ``about``'s ``runtime``. It is asked
+    for in a session of its own, whose memory is in the peak from then on.
+``infer``, ``verify``, ``predict``, ``evaluate``, ``conditions``, ``quit``: see their functions.
 """
 
 import json
 import os
 import sys
-from typing import IO, Any, Callable, Dict
+from typing import IO, Any, Callable, Dict, Optional
 
 import numpy as np
 
-from . import classify, conditions, golden, measure
+from . import classify, conditions, golden, measure, memory, operators, rounds
 from .batches import at_once
 from .errors import EdgeclsError
 from .meta import Meta
+from .scenarios import Round
 
 Request = Dict[str, Any]
 Answer = Dict[str, Any]
@@ -24,8 +41,17 @@ Answer = Dict[str, Any]
 class Server:
     """A loaded runner and what its requests need; each ``do_<name>`` answers one of them."""
 
-    def __init__(self, folder: str, meta: Meta, runner: Any, load_ms: float) -> None:
+    def __init__(
+        self,
+        folder: str,
+        meta: Meta,
+        runner: Any,
+        load_ms: float,
+        baseline_bytes: Optional[int] = None,
+    ) -> None:
+        """baseline_bytes: what was resident before the runner's runtime was imported."""
         self.folder, self.meta, self.runner, self.load_ms = folder, meta, runner, load_ms
+        self.baseline_bytes = baseline_bytes
         self.tensors = golden.inputs(folder, meta)
         self.files = [_read(path) for path in golden.image_paths(folder, meta)]
         _, self.first_inference_ms = measure.timed(lambda: runner.run(self.tensors[:1]))
@@ -36,22 +62,21 @@ class Server:
             "pid": os.getpid(),
             "load_ms": self.load_ms,
             "first_inference_ms": self.first_inference_ms,
+            **_told(baseline_rss_bytes=self.baseline_bytes),
         }
 
     def do_round(self, request: Request) -> Answer:
-        phase = request.get("phase", "inference")
-        if phase not in measure.PHASES:
-            raise EdgeclsError(
-                "unknown phase: {!r}".format(phase), "valid: " + ", ".join(measure.PHASES)
-            )
-        ask = measure.query(phase, self.runner, self.meta, self.tensors, self.files)
-        samples = measure.sample(
-            ask,
-            float(request.get("seconds", 0.0)),
-            int(request.get("queries", 1)),
-            int(request.get("warmup", 0)),
+        return self.round(Round.from_json(request))
+
+    def round(self, asked: Round) -> Answer:
+        size = 1 if asked.phase != "inference" else asked.samples or at_once(self.runner)
+        ask = measure.query(
+            asked.phase, self.runner, self.meta, self.tensors, self.files, asked.samples
         )
-        return {"samples_ms": samples}
+        return rounds.measured(ask, asked, size)
+
+    def do_profile(self, request: Request) -> Answer:
+        return operators.answer(self.runner, self.tensors, request.get("queries"))
 
     def do_infer(self, request: Request) -> Answer:
         images = golden.load_array(request["input"])
@@ -72,7 +97,7 @@ class Server:
         return classify.evaluate(request["directory"], self.meta, self.runner)
 
     def do_memory(self, request: Request) -> Answer:
-        return {"rss_bytes": peak_rss_bytes()}
+        return _told(rss_bytes=memory.peak_bytes(), baseline_rss_bytes=self.baseline_bytes)
 
     def do_conditions(self, request: Request) -> Answer:
         return conditions.read()
@@ -129,23 +154,9 @@ def run_all(runner: Any, images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any
     return np.concatenate(parts).astype(np.float32)
 
 
-def peak_rss_bytes() -> int:
-    """The peak resident memory of this process.
-
-    From the kernel's VmHWM where there is one: ``ru_maxrss`` also counts the process that
-    started this one, from before it was replaced.
-    """
-    try:
-        with open("/proc/self/status", encoding="ascii") as stream:
-            for line in stream:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _told(**values: Optional[int]) -> Answer:
+    """Those that the system tells."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _read(path: str) -> bytes:
