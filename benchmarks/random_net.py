@@ -15,10 +15,11 @@ from PIL import Image
 from torch import nn
 
 from edgecls.core import Dataset, Images
+from edgecls.data.images import as_png
 from edgecls.device.preprocess import Preprocess
 from edgecls.models import checkpoint, zoo
 
-NUM_CLASSES, NUM_IMAGES = 10, 256
+NUM_CLASSES, NUM_IMAGES, NUM_GOLDEN = 10, 256, 8
 # Nothing was learnt, and nothing was judged.
 NO_SKILL = {"validation": {"top1": 0.1, "top1_low": 0.0, "top1_high": 1.0, "num_images": 0}}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,6 +41,9 @@ def checkpoint_of(arch: str, size: int, folder: Path, seed: int = 0) -> Path:
         preprocess=preprocess,
         splits={"calibration": (images, np.arange(NUM_IMAGES) % NUM_CLASSES)},
         fingerprint="",
+        golden=tuple(
+            as_png(Image.fromarray(images[number]), preprocess) for number in range(NUM_GOLDEN)
+        ),
     )
     checkpoint.save(out, net, arch, data, metrics=NO_SKILL, provenance={}, curves=[])
     return out

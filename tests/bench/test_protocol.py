@@ -239,5 +239,5 @@ def test_a_bundle_that_is_gone_costs_its_own_row(tiny_bundle: Path, tmp_path: Pa
 def test_the_protocol_is_recorded_with_its_version() -> None:
     recorded = QUICK.to_json()
     assert recorded["version"] == module.VERSION
-    assert recorded["scenario"] == "single stream"
+    assert recorded["scenario"] == "single-stream"
     assert (recorded["queries"], recorded["launches"], recorded["rounds"]) == (60, 2, 3)
