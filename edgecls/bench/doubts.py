@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from edgecls.bench.medians import Medians, of_rounds
+from edgecls.bench.medians import Medians, by_launch, of_rounds
 from edgecls.bench.samples import Samples
 from edgecls.core import FLAGS
 
 # Of the latency, from the first rounds to the last; and how sure that it is no noise.
-DRIFT, DRIFT_P = 0.05, 0.01
+DRIFT, DRIFT_P, DRIFT_LAUNCH_P = 0.05, 0.01, 0.05
 # Of all cores; cores; tasks that run or wait beside the measured one; of all cores.
 MOST_OTHERS, MOST_OTHER_CORES, MOST_RUNNABLE, MOST_STEAL = 0.10, 0.5, 0.5, 0.01
 MOST_UNSETTLED = 0.5
@@ -57,16 +57,20 @@ def drifts(medians: Medians) -> bool:
     """Whether the latency changed steadily over the rounds of all launches, by more than `DRIFT`.
 
     The change is Sen's slope (JASA 63, 1968), which one slow round does not bend, times the number
-    of steps; that it is no noise is Kendall's test.
+    of steps. That it is no noise is Kendall's test over the rounds; and, because rounds of a launch
+    are alike, a t test of the slope over the launches' means, where there are three or more.
     """
     values = np.log(list(medians.values()))
     steps = np.arange(len(values))
     if len(values) < 3 or np.ptp(values) <= math.log1p(DRIFT):
         return False
-    from scipy.stats import kendalltau, theilslopes  # slow to import
+    from scipy.stats import kendalltau, linregress, theilslopes  # slow to import
 
     slope = float(theilslopes(values, steps).slope)
     if abs(slope) * (len(values) - 1) <= math.log1p(DRIFT):
+        return False
+    means = [float(np.log(each).mean()) for each in by_launch(medians)]
+    if len(means) > 2 and not linregress(range(len(means)), means).pvalue < DRIFT_LAUNCH_P:
         return False
     return float(kendalltau(steps, values).pvalue) < DRIFT_P
 
