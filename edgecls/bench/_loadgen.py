@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import queue
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,18 @@ class Subject:
             self.runner.run(self.batches[number % len(self.batches)])
 
     def answer(self, samples: list[Any]) -> None:
-        """Run and complete the samples of one query."""
+        """Run and complete the samples of one query; what fails ends the process.
+
+        LoadGen would wait forever for a query that is never completed.
+        """
+        try:
+            self._answer(samples)
+        except BaseException:  # noqa: BLE001 - a runtime raises what it likes
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+
+    def _answer(self, samples: list[Any]) -> None:
         if not self.is_lot:
             for sample in samples:
                 self.runner.run(self.batches[sample.index])

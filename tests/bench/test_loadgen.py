@@ -67,7 +67,7 @@ def test_its_figures_stand_beside_ours() -> None:
     assert "p90 8.959 ms, ours 9 ms" in line and line.endswith("VALID")
     lot = ROW.with_(scenario="offline", throughput_per_s=400.0, latency_p50_ms=1.0)
     line = loadgen.beside(lot, loadgen.parsed(OFFLINE))
-    assert line == "LoadGen: images/s 347.4, ours 400 (+15.2%); INVALID"
+    assert line == "LoadGen: images/s 347.4, ours 400 (+15.1%); INVALID"
 
 
 def test_each_row_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -128,8 +128,10 @@ NAMES = {
 
 
 @needs_loadgen
-def test_a_bundle_that_crashes_under_it_is_told(fake_bundle, tmp_path: Path) -> None:
-    bundle = fake_bundle(run="raise SystemExit(7) if self.queries > 3 else None")
-    with pytest.raises(RunnerError, match="under LoadGen ended with 7"):
-        loadgen.run(bundle, Protocol(queries=80), 1.0, tmp_path, trust_code=True)
+@pytest.mark.parametrize("scenario", [{}, {"scenario": "server", "qps": 500.0}])
+def test_a_bundle_that_fails_under_it_is_told(fake_bundle, tmp_path: Path, scenario) -> None:
+    bundle = fake_bundle(run="if self.queries > 70: raise ValueError('oh')")
+    protocol = Protocol(queries=80, seconds=0.0, **scenario)
+    with pytest.raises(RunnerError, match=r"under LoadGen ended with 1: .*ValueError: oh"):
+        loadgen.run(bundle, protocol, 1.0, tmp_path, trust_code=True)
     assert "mlperf_loadgen" not in sys.modules

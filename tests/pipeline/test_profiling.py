@@ -77,9 +77,12 @@ def test_the_recommended_row_is_profiled_once_and_no_other(shop, told, asked, ro
 def test_a_runtime_without_a_profiler_has_no_file_and_nothing_is_said(
     shop, told, asked, rows, tmp_path
 ):
-    asked(RunnerError("net: the kit of ncnn has no profiler", "ask another"))
+    requests = asked(RunnerError("net: the kit of ncnn has no profiler", "ask another"))
     assert profiling.with_operators(shop, rows, tmp_path / "run") == rows
-    assert told.notes == []
+    assert told.notes == [] and len(requests) == 2
+    # Nor is it asked again.
+    assert profiling.with_operators(shop, rows, tmp_path / "run") == rows
+    assert len(requests) == 2
 
 
 def test_one_that_fails_at_it_keeps_its_row_and_is_told(shop, told, asked, rows, tmp_path):
