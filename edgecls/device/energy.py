@@ -80,9 +80,12 @@ class Tegrastats:
     def __init__(self, path: str) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `close` does
         self._from = 0
-        self._process = subprocess.Popen(
-            [path, "--interval", str(INTERVAL_MS)], stdout=self._file, stderr=subprocess.DEVNULL
-        )
+        command = [path, "--interval", str(INTERVAL_MS)]
+        try:
+            self._process = subprocess.Popen(command, stdout=self._file, stderr=subprocess.DEVNULL)
+        except OSError:
+            self._file.close()
+            raise
 
     def begin(self) -> None:
         self._from = os.fstat(self._file.fileno()).st_size

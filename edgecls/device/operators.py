@@ -2,6 +2,7 @@
 
 A runner that can has ``profile(images, queries) -> list`` of ``{"name", "type", "ms"}`` in the
 order of execution, in a session of its own, so that what is measured otherwise does not change.
+It asks WARMUP queries before those that count.
 """
 
 from typing import Any, Dict
@@ -11,7 +12,7 @@ import numpy as np
 from .batches import at_once
 from .errors import EdgeclsError
 
-DEFAULT, MOST = 50, 1000
+DEFAULT, MOST, WARMUP = 50, 1000, 10
 
 
 def answer(runner: Any, tensors: "np.ndarray[Any, Any]", queries: Any = None) -> Dict[str, Any]:

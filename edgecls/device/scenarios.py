@@ -166,7 +166,7 @@ def warm_up(ask: Ask, asked: Round) -> Tuple[int, bool]:
         ask(index)
     if not asked.settle:
         return asked.warmup, True
-    count, last = asked.warmup, math.inf
+    count, last = asked.warmup, 0.0
     window = Round(queries=WINDOW_QUERIES, seconds=WINDOW_S)
     for _ in range(WINDOWS):
         samples = sample(ask, window)

@@ -22,6 +22,8 @@ class Runner:
     """A loaded program, with the number of threads that was asked for."""
 
     def __init__(self, folder, meta, threads):
+        from harness.batches import in_batches
+
         with _stderr_kept():
             import torch
             from executorch.extension.pybindings import portable_lib
@@ -41,16 +43,16 @@ class Runner:
         self.tensor = torch.from_numpy
         self.batch = self.method.metadata.input_tensor_meta(0).sizes()[0]
         self.version = _version()
+        self.in_batches = in_batches
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the graph's own batch is looped over."""
-        if len(images) == self.batch:
-            # PyTorch warns of an array that is read-only, and writes to none.
-            given = images if images.flags.writeable else images.copy()
-            return self.method.execute([self.tensor(given)])[0].numpy()
-        import numpy as np
+        return self.in_batches(self._run, images, self.batch)
 
-        return np.concatenate([self.run(images[i : i + 1]) for i in range(len(images))])
+    def _run(self, images):
+        # PyTorch warns of an array that is read-only, and writes to none.
+        given = images if images.flags.writeable else images.copy()
+        return self.method.execute([self.tensor(given)])[0].numpy()
 
     def about(self):
         return {

@@ -17,6 +17,8 @@ class Runner:
     """An interpreter on the CPU, with the number of threads that was asked for."""
 
     def __init__(self, folder, meta, threads):
+        from harness.batches import in_batches
+
         interpreter, self.version = _interpreter()
         path = os.path.join(folder, meta.model_files[0])
         self.threads = threads
@@ -28,6 +30,7 @@ class Runner:
         self.input = self.model.get_input_details()[0]["index"]
         self.output = self.model.get_output_details()[0]["index"]
         self.batch = int(self.model.get_input_details()[0]["shape"][0])
+        self.in_batches = in_batches
 
     def _is_delegated(self):
         """Whether XNNPACK took a part of the net; an interpreter that does not tell is believed."""
@@ -36,13 +39,12 @@ class Runner:
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the graph's own batch is looped over."""
-        if len(images) == self.batch:
-            self.model.set_tensor(self.input, images)
-            self.model.invoke()
-            return self.model.get_tensor(self.output)
-        import numpy as np
+        return self.in_batches(self._run, images, self.batch)
 
-        return np.concatenate([self.run(images[i : i + 1]) for i in range(len(images))])
+    def _run(self, images):
+        self.model.set_tensor(self.input, images)
+        self.model.invoke()
+        return self.model.get_tensor(self.output)
 
     def about(self):
         return {

@@ -23,14 +23,11 @@ class Runner:
         from harness import overflow
         from harness.batches import DYNAMIC, in_batches
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        path = os.path.join(folder, meta.model_files[0])
+        self.path = os.path.join(folder, meta.model_files[0])
         self.version = onnxruntime.__version__
         self.threads = threads
-        self.session = onnxruntime.InferenceSession(path, options, providers=[PROVIDER])
+        self.onnxruntime = onnxruntime
+        self.session = self._start(self._options())
         if self.session.get_providers()[:1] != [PROVIDER]:
             raise EdgeclsError(
                 "ONNX Runtime runs on {} instead of {}".format(
@@ -38,21 +35,49 @@ class Runner:
                 )
             )
         self.input = self.session.get_inputs()[0].name
+        self.outputs = [self.session.get_outputs()[0].name]
         fixed = self.session.get_inputs()[0].shape[0]
         self.batch = fixed if isinstance(fixed, int) else DYNAMIC
         self.in_batches = in_batches
         # An .ort file is run as it is, and its kernels for int8 by int8 are exact.
-        exact = path.endswith(".ort") and meta.scheme and meta.scheme["activation"] == "int8"
+        exact = self.path.endswith(".ort") and meta.scheme and meta.scheme["activation"] == "int8"
         self.warning = "" if exact else overflow.warning(meta.scheme)
         if self.warning:
             sys.stderr.write("warning: {}\n".format(self.warning))
+
+    def _options(self):
+        options = self.onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        return options
+
+    def _start(self, options):
+        return self.onnxruntime.InferenceSession(self.path, options, providers=[PROVIDER])
 
     def run(self, images):
         """uint8[N, H, W, C] -> float32[N, K]; the graph's own batch is looped over."""
         return self.in_batches(self._run, images, self.batch)
 
     def _run(self, images):
-        return self.session.run(None, {self.input: images})[0]
+        return self.session.run(self.outputs, {self.input: images})[0]
+
+    def profile(self, images, queries):
+        """Mean milliseconds of every operator of a query, by a session that writes them down."""
+        import json
+        import tempfile
+
+        from harness.operators import WARMUP
+
+        with tempfile.TemporaryDirectory() as scratch:
+            options = self._options()
+            options.enable_profiling = True
+            options.profile_file_prefix = os.path.join(scratch, "profile")
+            session = self._start(options)
+            for _ in range(WARMUP + queries):
+                session.run(self.outputs, {self.input: images})
+            with open(session.end_profiling(), encoding="utf-8") as stream:
+                return mean_times(json.load(stream), queries)
 
     def about(self):
         told = {"warning": self.warning} if self.warning else {}
@@ -63,6 +88,24 @@ class Runner:
             "threads": self.threads,
             **told,
         }
+
+
+def mean_times(events, queries):
+    """The operators of the last `queries` queries, in their order. events: of ONNX Runtime's file.
+
+    It writes whole microseconds, and more than the operators: those are "Node", at their
+    "kernel_time".
+    """
+    end = "_kernel_time"
+    found = {}
+    for event in sorted(events, key=lambda event: event.get("ts", 0)):
+        if event.get("cat") == "Node" and event["name"].endswith(end):
+            key = event["name"][: -len(end)], event["args"]["op_name"]
+            found.setdefault(key, []).append(event["dur"])
+    return [
+        {"name": name, "type": kind, "ms": sum(times[-queries:]) / queries / 1e3}
+        for (name, kind), times in found.items()
+    ]
 
 
 if __name__ == "__main__":

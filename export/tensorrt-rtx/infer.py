@@ -50,6 +50,9 @@ class Runner:
         """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
         return self.session.run(images)
 
+    def profile(self, images, queries):
+        return self.session.profile(images, queries)
+
     def about(self):
         return {
             "runtime": "tensorrt-rtx " + self.version,

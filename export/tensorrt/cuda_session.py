@@ -124,13 +124,9 @@ class Session:
     """
 
     def __init__(self, runtime, cuda, engine):
-        self._cuda, self._engine = cuda, engine
-        self._context = engine.create_execution_context()
-        if self._context is None:
-            raise EdgeclsError(
-                "the engine does not start on {}: see the messages above".format(cuda.name),
-                "free some of its memory, or build the engine again",
-            )
+        self._runtime, self._cuda, self._engine = runtime, cuda, engine
+        self._memory = {}
+        self._context = self._start()
         modes, types = runtime.TensorIOMode, runtime.DataType
         self._image = self._only(modes.INPUT, types.UINT8)
         logits = self._only(modes.OUTPUT, types.FLOAT)
@@ -167,6 +163,38 @@ class Session:
         self._cuda.wait()
         return answered[:count].copy()
 
+    def profile(self, images, queries):
+        """Mean milliseconds of every layer of a query, by a context that reports them."""
+        from harness.operators import WARMUP
+
+        layers = layer_times(self._runtime)
+        usual, self._context = self._context, self._start()
+        try:
+            self._context.profiler = layers
+            for index in range(WARMUP + queries):
+                if index == WARMUP:
+                    layers.times.clear()
+                self.run(images)
+        finally:
+            self._context = usual
+        # Without the types: an engine keeps no more than names of what it fused.
+        return [
+            {"name": name, "type": "", "ms": sum(times) / queries}
+            for name, times in layers.times.items()
+        ]
+
+    def _start(self):
+        """A context of the engine on the buffers that there are."""
+        context = self._engine.create_execution_context()
+        if context is None:
+            raise EdgeclsError(
+                "the engine does not start on {}: see the messages above".format(self._cuda.name),
+                "free some of its memory, or build the engine again",
+            )
+        for name, memory in self._memory.items():
+            context.set_tensor_address(name, memory.value)
+        return context
+
     def _only(self, mode, kind):
         """The name of the one tensor of a mode."""
         engine = self._engine
@@ -180,5 +208,21 @@ class Session:
         """The pinned array and the GPU's memory of a tensor at its largest."""
         host = self._cuda.pinned(shape, dtype)
         device = self._cuda.device_memory(host.nbytes)
+        self._memory[name] = device
         self._context.set_tensor_address(name, device.value)
         return host, device
+
+
+def layer_times(runtime):
+    """A profiler of `runtime`; its ``times`` are the milliseconds of each layer, in their order."""
+
+    class Layers(runtime.IProfiler):
+        def __init__(self):
+            # TensorRT's own words: the base is to be called by its name.
+            runtime.IProfiler.__init__(self)
+            self.times = {}
+
+        def report_layer_time(self, layer_name, ms):
+            self.times.setdefault(layer_name, []).append(ms)
+
+    return Layers()

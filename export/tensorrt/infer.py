@@ -40,6 +40,9 @@ class Runner:
         """uint8[N, H, W, C] -> float32[N, K]; the engine's own batch is looped over."""
         return self.session.run(images)
 
+    def profile(self, images, queries):
+        return self.session.profile(images, queries)
+
     def about(self):
         provider = "cuda: {}, sm_{}".format(self.cuda.name, self.cuda.sm.replace(".", ""))
         if "layers_on_dla" in self.stamp:

@@ -1,61 +1,17 @@
-"""Queries in single stream, on a clock that the test turns."""
+"""What a query of each phase is."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgecls.device import golden, measure, meta
-
-
-class Clock:
-    """Time passes only in `ask`: `step_ns` a query."""
-
-    def __init__(self, step_ns: int) -> None:
-        self.now, self.step_ns, self.asked = 10**15, step_ns, list[int]()
-
-    def perf_counter_ns(self) -> int:
-        return self.now
-
-    def ask(self, index: int) -> None:
-        self.asked.append(index)
-        self.now += self.step_ns
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock(2_000_000)
-    monkeypatch.setattr(measure, "time", clock)
-    return clock
-
-
-@pytest.mark.parametrize(
-    ("seconds", "queries", "count"),
-    [(0.0, 5, 5), (0.1, 5, 50), (0.1, 80, 80), (0.099, 1, 50), (0.0, 1, 1), (0.0, 0, 1)],
-)
-def test_both_the_time_and_the_number_of_queries_are_reached(
-    clock: Clock, seconds: float, queries: int, count: int
-) -> None:
-    assert measure.sample(clock.ask, seconds, queries) == [2.0] * count
-    assert clock.asked == list(range(count))
-
-
-def test_the_warm_up_is_asked_but_not_counted(clock: Clock) -> None:
-    assert len(measure.sample(clock.ask, 0.02, 3, warmup=7)) == 10
-    assert clock.asked == [*range(7), *range(10)]
-
-
-def test_no_slow_query_is_dropped(clock: Clock) -> None:
-    def ask(index: int) -> None:
-        clock.now += 10**9 if index == 3 else 10**6
-
-    assert measure.sample(ask, 0.0, 5) == [1, 1, 1, 1000, 1]
-
-
-def test_a_call_is_timed_with_its_result(clock: Clock) -> None:
-    assert measure.timed(lambda: clock.ask(0) or "result") == ("result", 2.0)
+from edgecls.device.scenarios import PHASES
 
 
 def test_probabilities_add_up_to_one_and_do_not_overflow() -> None:
@@ -66,25 +22,88 @@ def test_probabilities_add_up_to_one_and_do_not_overflow() -> None:
     assert hard == pytest.approx(1 / (1 + np.exp(-4)))
 
 
-def test_each_phase_takes_the_golden_images_in_turn(tiny_bundle: Path) -> None:
-    class Runner:
-        def run(self, images: np.ndarray) -> np.ndarray:
-            asked.append(images)
-            return np.zeros((len(images), 10), np.float32)
+class Runner:
+    """Gives logits that tell which of the golden images it was asked for."""
 
-    asked: list[np.ndarray] = []
+    def __init__(self, tensors: np.ndarray) -> None:
+        self.tensors, self.asked = tensors, list[np.ndarray]()
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        self.asked.append(images)
+        same = (images[:, None] == self.tensors[None]).all(axis=(2, 3, 4))
+        return np.pad(same, ((0, 0), (0, 10 - len(self.tensors)))).astype(np.float32)
+
+
+@pytest.fixture
+def given(tiny_bundle: Path) -> tuple[meta.Meta, np.ndarray, list[bytes]]:
     description = meta.read(str(tiny_bundle))
-    tensors = golden.inputs(str(tiny_bundle), description)
-    files = [Path(p).read_bytes() for p in golden.image_paths(str(tiny_bundle), description)]
-    for phase in ("inference", "end_to_end"):
-        ask = measure.query(phase, Runner(), description, tensors, files)
-        asked.clear()
-        answers = [ask(index) for index in range(len(tensors) + 1)]
-        expected = [*range(len(tensors)), 0]
-        assert all(image.shape == description.input_shape for image in asked)
-        assert np.array_equal(np.concatenate(asked), tensors[expected])
-        assert answers[0].sum() == (1.0 if phase == "end_to_end" else 0.0)
-    asked.clear()
-    ask = measure.query("preprocess", Runner(), description, tensors, files)
-    assert all(np.array_equal(ask(index), tensors[index]) for index in range(len(tensors)))
-    assert asked == []
+    files = [Path(path).read_bytes() for path in golden.image_paths(str(tiny_bundle), description)]
+    return description, golden.inputs(str(tiny_bundle), description), files
+
+
+def answers(phase: str, given: Any, samples: int | None = None) -> tuple[list[Any], Runner]:
+    """One query more than there are images, and the runner that they were asked of."""
+    description, tensors, files = given
+    runner = Runner(tensors)
+    ask = measure.query(phase, runner, description, tensors, files, samples)
+    return [ask(index) for index in range(len(tensors) + 1)], runner
+
+
+def test_an_inference_takes_the_golden_tensors_in_turn(given: Any) -> None:
+    said, runner = answers("inference", given)
+    numbers = [*range(len(given[1])), 0]
+    assert [int(np.argmax(logits)) for logits in said] == numbers
+    assert np.array_equal(np.concatenate(runner.asked), given[1][numbers])
+
+
+def test_a_query_of_many_images_has_each_in_its_turn(given: Any) -> None:
+    count = len(given[1])
+    said, _ = answers("inference", given, samples=2 * count)
+    assert said[0].argmax(1).tolist() == [*range(count)] * 2
+    assert said[1].argmax(1).tolist() == [*range(1, count), 0] * 2
+
+
+def test_decoding_ends_before_the_image_is_resized_and_preprocessing_begins_there(
+    given: Any,
+) -> None:
+    description, tensors, files = given
+    decoded, runner = answers("decode", given)
+    with Image.open(io.BytesIO(files[0])) as image:
+        assert decoded[0].size == image.size
+    assert {each.mode for each in decoded} == {"L" if description.preprocess.mode == "L" else "RGB"}
+    ready, _ = answers("preprocess", given)
+    for index, tensor in enumerate([*tensors, tensors[0]]):
+        assert np.array_equal(ready[index], tensor)
+        assert np.array_equal(description.preprocess(decoded[index]), tensor)
+    assert runner.asked == []
+
+
+def test_preprocessing_decodes_nothing_once_it_is_measured(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description, tensors, files = given
+    ask = measure.query("preprocess", Runner(tensors), description, tensors, files)
+    monkeypatch.setattr(measure, "decode", None)
+    assert np.array_equal(ask(1), tensors[1])
+
+
+def test_no_more_decoded_images_wait_than_there_is_room_for(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description, tensors, files = given
+    monkeypatch.setattr(measure, "MOST_DECODED_BYTES", 1)
+    ask = measure.query("preprocess", Runner(tensors), description, tensors, files)
+    assert all(np.array_equal(ask(index), tensors[0]) for index in range(3))
+
+
+def test_postprocessing_and_the_whole_way_end_with_a_label(given: Any) -> None:
+    for phase in ("postprocess", "end_to_end"):
+        said, runner = answers(phase, given)
+        numbers = [*range(len(given[1])), 0]
+        assert [label for label, _ in said] == [given[0].labels[number] for number in numbers]
+        assert [float(shares.sum()) for _, shares in said] == pytest.approx([1.0] * len(said))
+    assert len(runner.asked) == len(said)
+
+
+def test_every_phase_is_a_query(given: Any) -> None:
+    assert all(answers(phase, given)[0] for phase in PHASES)

@@ -36,6 +36,12 @@ NANO = (
     "POM_5V_IN 4250/4250 POM_5V_GPU 480/480 POM_5V_CPU 1520/1520"
 )
 
+AGX_XAVIER = (
+    "RAM 7098/31927MB (lfb 5745x4MB) SWAP 0/15964MB (cached 0MB) CPU [1%@1190,0%@1190] "
+    "EMC_FREQ 0% GR3D_FREQ 0% AO@39.5C GPU@40.5C PMIC@100C GPU 310/310 CPU 465/465 SOC 1242/1242 "
+    "CV 0/0 VDDRQ 310/310 SYS5V 2416/2416"
+)
+
 
 def test_nvpmodel() -> None:
     assert readings.nvpmodel("NV Power Mode: MAXN\n0\n") == {"power_mode": "MAXN"}
@@ -95,6 +101,24 @@ def test_tegrastats_of_an_idle_gpu_and_of_nothing() -> None:
         "temperatures_c": {"cpu": 52.0}
     }
     assert readings.tegrastats("") == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "watts"),
+    [
+        (XAVIER, 5.079),  # what feeds the module
+        (NANO, 4.250),
+        (ORIN, 3.178 + 0.794 + 4.543),
+        (AGX_XAVIER, 0.310 + 0.465 + 1.242 + 0.310 + 2.416),
+    ],
+)
+def test_the_power_of_a_whole_jetson(line: str, watts: float) -> None:
+    assert readings.total_watts(line) == pytest.approx(watts)
+
+
+def test_a_line_without_power_tells_none() -> None:
+    assert readings.total_watts("CPU [1%@729] GR3D_FREQ 0% cpu@52C") is None
+    assert readings.total_watts("") is None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecls.device import golden, meta
-from edgecls.device.serve import Server, peak_rss_bytes, run_all, serve
+from edgecls.device import golden, memory, meta
+from edgecls.device.scenarios import PHASES
+from edgecls.device.serve import Server, run_all, serve
 
 
 class RuntimesOwnError(Exception):
@@ -43,7 +44,8 @@ class Runner:
 
 @pytest.fixture
 def server(tiny_bundle: Path) -> Server:
-    return Server(str(tiny_bundle), meta.read(str(tiny_bundle)), Runner(tiny_bundle), 1.5)
+    description = meta.read(str(tiny_bundle))
+    return Server(str(tiny_bundle), description, Runner(tiny_bundle), 1.5, baseline_bytes=7)
 
 
 def ask(server: Server, **request: Any) -> dict[str, Any]:
@@ -58,15 +60,80 @@ def test_hello_tells_what_really_runs(server: Server) -> None:
         "pid": os.getpid(),
         "load_ms": 1.5,
         "first_inference_ms": server.first_inference_ms,
+        "baseline_rss_bytes": 7,
     }
 
 
-@pytest.mark.parametrize("phase", ["inference", "preprocess", "end_to_end"])
+@pytest.mark.parametrize("phase", PHASES)
 def test_a_round_gives_every_sample(server: Server, phase: str) -> None:
     answer = ask(server, do="round", phase=phase, queries=11, warmup=2)
     assert answer["ok"]
     assert len(answer["samples_ms"]) == 11
     assert min(answer["samples_ms"]) > 0
+    assert (answer["warmup_queries"], answer["settled"], answer["samples_per_query"]) == (
+        2,
+        True,
+        1,
+    )
+    assert answer["seconds"] * 1e3 >= sum(answer["samples_ms"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [
+        ({"scenario": "single-stream"}, 1),
+        ({"scenario": "multi-stream"}, 8),
+        ({"scenario": "multi-stream", "samples_per_query": 3}, 3),
+        ({"scenario": "offline", "samples_per_query": 20}, 20),
+        ({"scenario": "server", "qps": 1e4, "seed": 1}, 1),
+    ],
+)
+def test_a_scenario_says_how_many_images_a_query_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], size: int
+) -> None:
+    asked_of = list[int]()
+    run = server.runner.run
+    monkeypatch.setattr(server.runner, "run", lambda x: asked_of.append(len(x)) or run(x))
+    answer = ask(server, do="round", queries=3, **asked)
+    assert (answer["ok"], answer["samples_per_query"]) == (True, size)
+    assert asked_of == [size] * 3
+
+
+def test_a_model_of_a_fixed_batch_is_asked_for_it(server: Server) -> None:
+    server.runner.batch = 4
+    for asked in ({}, {"scenario": "server", "qps": 1e4}):
+        assert ask(server, do="round", **asked)["samples_per_query"] == 4
+    assert ask(server, do="round", phase="postprocess")["samples_per_query"] == 1
+
+
+def test_a_round_settles_before_it_is_measured(server: Server) -> None:
+    answer = ask(server, do="round", queries=3, warmup=1, settle=True)
+    assert answer["warmup_queries"] >= 1 + 2 * 5
+    assert len(answer["samples_ms"]) == 3
+
+
+def test_a_runner_without_a_profiler_says_so(server: Server) -> None:
+    answer = ask(server, do="profile")
+    assert (answer["ok"], answer["error"]) == (False, "the kit of none has no profiler")
+
+
+def test_a_profile_is_the_runners_own(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = [{"name": "conv", "type": "Conv", "ms": 0.5}]
+    given = dict[str, Any]()
+
+    def profile(images: np.ndarray, queries: int) -> list[dict[str, Any]]:
+        given.update(images=images, queries=queries)
+        return operators
+
+    server.runner.batch = 2
+    monkeypatch.setattr(server.runner, "profile", profile, raising=False)
+    expected = {"ok": True, "operators": operators, "queries": 30, "profiler": "none"}
+    assert ask(server, do="profile", queries=30) == expected
+    assert given["queries"] == 30
+    assert np.array_equal(given["images"], server.tensors[:2])
+    assert ask(server, do="profile")["queries"] == 50
+    for queries in (0, 1001, "many", True, 1.5):
+        assert "'queries' is" in ask(server, do="profile", queries=queries)["error"]
 
 
 def test_infer_loops_over_images_and_leaves_one_file(server: Server, tmp_path: Path) -> None:
@@ -109,7 +176,18 @@ def test_verify_predict_evaluate_and_memory_answer(server: Server, digit_images:
     (row,) = ask(server, do="predict", images=[str(image)])["predictions"]
     assert row["label"] in server.meta.labels
     assert ask(server, do="evaluate", directory=str(digit_images))["num_images"] == 120
-    assert 1 << 20 < ask(server, do="memory")["rss_bytes"] == peak_rss_bytes()
+    told = ask(server, do="memory")
+    assert 1 << 20 < told["rss_bytes"] == memory.peak_bytes()
+    assert told["baseline_rss_bytes"] == 7
+
+
+def test_what_a_system_does_not_tell_of_memory_is_absent(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "peak_bytes", lambda: None)
+    server.baseline_bytes = None
+    assert ask(server, do="memory") == {"ok": True}
+    assert "baseline_rss_bytes" not in ask(server, do="hello")
 
 
 BAD = [
@@ -123,7 +201,8 @@ BAD = [
     (b'{"do": ["hello"]}', "unknown request"),
     (b'{"do": "_handler"}', "unknown request"),
     (b'{"do": "round", "phase": "dreaming"}', "unknown phase: 'dreaming'"),
-    (b'{"do": "round", "queries": "many"}', "ValueError"),
+    (b'{"do": "round", "queries": "many"}', "'queries' is 'many'"),
+    (b'{"do": "round", "scenario": "burst"}', "unknown scenario: 'burst'"),
     (b'{"do": "infer"}', "KeyError: 'input'"),
     (b'{"do": "infer", "input": "none.npy", "output": "a"}', "none.npy cannot be read"),
     (b'{"do": "evaluate", "directory": "no such folder"}', "no such folder cannot be read"),
@@ -138,7 +217,7 @@ def test_a_bad_request_is_answered(server: Server, line: bytes, error: str) -> N
 
 
 def test_an_unknown_request_is_told_the_valid_ones(server: Server) -> None:
-    known = "conditions, evaluate, hello, infer, memory, predict, quit, round, verify"
+    known = "conditions, evaluate, hello, infer, memory, predict, profile, quit, round, verify"
     assert ask(server, do="dance")["fix"] == "valid: " + known
 
 

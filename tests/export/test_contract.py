@@ -85,6 +85,9 @@ def test_serve_answers_every_line(
         {"do": "infer", "input": "none", "output": "none"},
         {"do": "evaluate", "directory": str(digit_images)},
         {"do": "predict", "images": [str(golden_image(bundle))]},
+        {"do": "profile", "queries": 2},
+        {"do": "round", "scenario": "offline", "samples_per_query": 9},
+        {"do": "memory"},
         {"do": "quit"},
     ]
     done = subprocess.run(
@@ -95,13 +98,24 @@ def test_serve_answers_every_line(
     )
     assert (done.returncode, done.stderr) == (0, "")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer["ok"] for answer in answers] == [True] * 3 + [False] * 2 + [True] * 3
+    profiles = target in ("onnxruntime", "openvino")
+    expected = [True] * 3 + [False] * 2 + [True] * 2 + [profiles] + [True] * 3
+    assert [answer["ok"] for answer in answers] == expected
     about = answers[0]["about"]
     assert about["runtime"].startswith(meta.read(str(bundle)).target)
     assert about["threads"] == 1
     assert "CPU" in about["provider"]
     assert answers[5]["num_images"] == 120
     assert answers[6]["predictions"][0]["confidence"] > 0.1
+    if profiles:
+        assert (answers[7]["profiler"], answers[7]["queries"]) == (target, 2)
+        assert answers[7]["operators"]
+    else:
+        assert answers[7]["error"] == f"the kit of {about['runtime'].split()[0]} has no profiler"
+    assert answers[8]["samples_per_query"] == 9
+    # Before the runtime was imported: it has no part in it.
+    assert 1 << 20 < answers[0]["baseline_rss_bytes"] < answers[9]["rss_bytes"]
+    assert answers[9]["baseline_rss_bytes"] == answers[0]["baseline_rss_bytes"]
 
 
 @pytest.mark.parametrize("target", SHIPPED)
@@ -116,13 +130,35 @@ def test_eval_bench_and_images(
     assert found["num_queries"] == 70
     assert found["latency_p50_ms"] <= found["latency_p90_ms"] <= found["latency_p90_ms_bound"]
     assert found["latency_p99_ms_bound"] is None
-    assert found["rss_bytes"] > 0
+    assert found["memory_bytes"] == found["rss_bytes"] - found["baseline_rss_bytes"] > 0
+    phases = ("decode", "preprocess", "postprocess", "end_to_end")
+    assert all(found[f"{phase}_p50_ms"] > 0 for phase in phases)
+    assert (found["scenario"], found["samples_per_query"]) == ("single-stream", 1)
+    assert isinstance(found["settled"], bool)
     image = golden_image(bundle)
     found = run(bundle, image, image)
     first, second = found["predictions"]
     assert first == second
     assert first["label"] == first["top"][0][0]
     assert first["file"] == str(image)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size", "least"),
+    [
+        (["--scenario", "multi-stream", "--queries", "4"], 8, 4),
+        (["--scenario", "offline", "--samples", "5"], 5, 1),
+        (["--scenario", "server", "--qps", "500", "--queries", "4"], 1, 4),
+    ],
+)
+def test_bench_in_each_scenario(
+    fake_bundle: FakeBundle, arguments: list[str], size: int, least: int
+) -> None:
+    found = run(fake_bundle(), "--bench", "--seconds", "0", *arguments)
+    assert (found["scenario"], found["samples_per_query"]) == (arguments[1], size)
+    assert found["num_queries"] == least
+    images = size * found["num_queries"]
+    assert found["throughput_per_s"] == pytest.approx(images / found["seconds"])
 
 
 def test_every_kit_answers_an_image_alike(package_bundle: PackageBundle) -> None:
@@ -179,6 +215,15 @@ def test_a_folder_that_cannot_be_evaluated_is_an_error(
         (["--bench", "--queries", "0"], "--queries"),
         (["--bench", "--seconds", "nan"], "--seconds"),
         (["--eval"], "expected one argument"),
+        (["--bench", "--scenario", "burst"], "invalid choice: 'burst'"),
+        (["--bench", "--scenario", "server"], "--scenario server and --qps go together"),
+        (["--bench", "--qps", "5"], "--scenario server and --qps go together"),
+        (["--bench", "--scenario", "server", "--qps", "nan"], "--qps is a number from"),
+        (["--bench", "--scenario", "server", "--qps", "0"], "--qps is a number from"),
+        (["--bench", "--samples", "4"], "--samples does nothing in single-stream"),
+        (["--bench", "--scenario", "offline", "--samples", "0"], "--samples is at least 1"),
+        (["--serve", "--scenario", "offline"], "--scenario is of --bench alone"),
+        (["image.png", "--samples", "4"], "--samples is of --bench alone"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(

@@ -147,6 +147,13 @@ class Config(types.SimpleNamespace):
         return layer.op_type in self.able
 
 
+class Profiler:
+    """The abstract base; a real one refuses a child that does not call it."""
+
+    def __init__(self) -> None:
+        self.is_made = True
+
+
 class Runtime(types.ModuleType):
     """The module ``tensorrt`` or ``tensorrt_rtx``; an engine is the graph with a version."""
 
@@ -155,6 +162,7 @@ class Runtime(types.ModuleType):
     BuilderFlag = enum.Enum("BuilderFlag", "TF32 GPU_FALLBACK")
     DeviceType = enum.Enum("DeviceType", "GPU DLA")
     OnnxParserFlag = enum.Enum("OnnxParserFlag", "ADJUST_FOR_DLA")
+    IProfiler = Profiler
     NetworkDefinitionCreationFlag = enum.IntEnum("Flag", {"STRONGLY_TYPED": 1})
 
     class Logger:
@@ -233,6 +241,8 @@ class Engine:
     def __init__(self, runtime: Runtime, graph: bytes, shapes: tuple[Any, ...]) -> None:
         self.runtime, self.shapes = runtime, shapes
         self.batches: list[int] = []
+        self.contexts: list[Any] = []
+        self.reports = 0
         options = onnxruntime.SessionOptions()
         # Its optimizations compute the bias scales of fp16 Q/DQ in fp16.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -263,18 +273,19 @@ class Engine:
     def create_execution_context(self) -> Any:
         if self.runtime.stops:
             return None
-        return types.SimpleNamespace(
-            set_tensor_address=self.addresses.__setitem__,
-            set_input_shape=self.resize,
-            execute_async_v3=self.execute,
+        context = types.SimpleNamespace(
+            set_tensor_address=self.addresses.__setitem__, set_input_shape=self.resize
         )
+        context.execute_async_v3 = lambda stream: self.execute(stream, context)
+        self.contexts.append(context)
+        return context
 
     def resize(self, name: str, shape: tuple[int, ...]) -> bool:
         """A real context refuses what lies outside of its profile."""
         self.batches.append(shape[0])
         return name == "image" and self.shapes[0][0] <= shape[0] <= self.shapes[2][0]
 
-    def execute(self, stream: int) -> bool:
+    def execute(self, stream: int, context: Any) -> bool:
         assert stream == 7
         shape = self.get_tensor_shape("image")
         shape[0] = self.batches[-1] if self.batches else shape[0]
@@ -282,6 +293,13 @@ class Engine:
         feed = {"image": np.frombuffer(pixels, np.uint8).reshape(shape)}
         logits = self.session.run(None, feed)[0].tobytes()
         ctypes.memmove(self.addresses["logits"], logits, len(logits))
+        if hasattr(context, "profiler"):
+            assert context.profiler.is_made
+            self.reports += 1
+            # As a real one: slow at first.
+            slow = 10.0 if self.reports <= 10 else 1.0
+            context.profiler.report_layer_time("conv + relu", 2.0 * slow)
+            context.profiler.report_layer_time("fc", slow)
         return True
 
 
@@ -403,6 +421,47 @@ def test_images_of_any_number_pass_through_a_static_batch(made: Path, start: Any
     logits = runner.run(pixels)
     assert (logits.shape, logits.dtype) == ((5, 3), np.float32)
     np.testing.assert_array_equal(logits[3:4], runner.run(pixels[3:4]))
+
+
+def test_a_profile_is_of_a_context_of_its_own(made: Path, start: Any) -> None:
+    trt = Runtime("10.3.0")
+    runner = start(made, Driver(), tensorrt=trt)
+    pixels = np.random.default_rng(2).integers(0, 256, (2, 24, 24, 1), dtype=np.uint8)
+    before = runner.run(pixels)
+    assert runner.profile(pixels, 20) == [
+        {"name": "conv + relu", "type": "", "ms": pytest.approx(2.0)},
+        {"name": "fc", "type": "", "ms": pytest.approx(1.0)},
+    ]
+    engine = runner.session._engine
+    assert (engine.reports, len(engine.contexts)) == (30, 2)
+    np.testing.assert_array_equal(runner.run(pixels), before)
+    assert engine.reports == 30  # nothing is reported any more
+
+
+def test_a_profile_that_fails_leaves_the_runner_as_it_was(made: Path, start: Any) -> None:
+    trt = Runtime("10.3.0")
+    runner = start(made, Driver(), tensorrt=trt)
+    pixels = np.zeros((2, 24, 24, 1), np.uint8)
+    before = runner.run(pixels)
+    trt.stops = True
+    with raises("engine does not start on Orin"):
+        runner.profile(pixels, 3)
+    with raises(""):
+        trt.stops = False
+        runner.profile(pixels[:, :3], 3)
+    np.testing.assert_array_equal(runner.run(pixels), before)
+    assert runner.session._engine.reports == 0
+
+
+@needs_rtx
+def test_the_profiler_is_what_the_real_library_takes(made: Path, start: Any) -> None:
+    import tensorrt_rtx as rtx
+
+    start(made, Driver(), tensorrt=Runtime("10.3.0"))
+    layers = sys.modules["cuda_session"].layer_times(rtx)
+    assert isinstance(layers, rtx.IProfiler)
+    layers.report_layer_time("fc", 0.5)
+    assert layers.times == {"fc": [0.5]}
 
 
 def test_engine_is_built_once_and_outside_the_bundle(
