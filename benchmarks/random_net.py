@@ -7,9 +7,7 @@ logits have a standard deviation of 1: else half the net would be zero, and ever
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 from edgecls.core import Dataset, Images
+from edgecls.data.images import as_png
 from edgecls.device.preprocess import Preprocess
 from edgecls.models import checkpoint, zoo
 
@@ -42,7 +41,9 @@ def checkpoint_of(arch: str, size: int, folder: Path, seed: int = 0) -> Path:
         preprocess=preprocess,
         splits={"calibration": (images, np.arange(NUM_IMAGES) % NUM_CLASSES)},
         fingerprint="",
-        golden=tuple(_png(image) for image in images[:NUM_GOLDEN]),
+        golden=tuple(
+            as_png(Image.fromarray(images[number]), preprocess) for number in range(NUM_GOLDEN)
+        ),
     )
     checkpoint.save(out, net, arch, data, metrics=NO_SKILL, provenance={}, curves=[])
     return out
@@ -60,12 +61,6 @@ def pictures(count: int, size: int, seed: int) -> Images:
         noisy = field + rng.normal(0, rng.uniform(0, 12), field.shape)
         found[number] = noisy.clip(0, 255).astype(np.uint8)
     return found
-
-
-def _png(image: np.ndarray[Any, Any]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def calibrated(net: nn.Module, images: Images, preprocess: Preprocess) -> None:

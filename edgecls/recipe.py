@@ -114,11 +114,20 @@ class QuantizeSection(Section):
 
 
 class BenchSection(Section):
+    """Of the rows of a run, which are measured in a single stream."""
+
     threads: Positive = Field(1, le=1024, description="CPU threads of every row")
-    launches: Positive = Field(2, description="process launches of every row")
+    mode: Literal["short", "quick", "full"] = Field(
+        "short", description="short: 0.8 s and 700 queries a row; MLPerf's: quick 10 s, full 600 s"
+    )
+    launches: Positive = Field(5, description="process launches of every row")
     rounds: Positive = Field(4, description="interleaved rounds in each launch")
-    queries: Positive = Field(700, description="fewest queries of a row, over all rounds")
-    seconds: float = Field(0.8, ge=0, description="shortest measured time of a row, in seconds")
+    queries: Positive | None = Field(
+        None, description="fewest queries of a row, over all rounds (the mode's)"
+    )
+    seconds: float | None = Field(
+        None, ge=0, description="shortest measured time of a row, in seconds (the mode's)"
+    )
 
 
 class BudgetSection(Section):

@@ -5,10 +5,14 @@
 
 - curves ``.json``: ``{"epochs": [{…}]}``, each ``epoch``, ``lr``, ``train_loss``, ``val_loss``,
   ``val_top1``, ``seconds``
-- predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``
+- predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``, and
+  ``test_images``: uint8[N, 32], the sha256 of each test image's file, by which two runs pair them
 - mistakes ``.json``: a list of `Mistake`, the most confident first; their pictures are ``.png``
 - climb ``.json``: how a row came to its int8, `edgecls.quantize.climbing.Climb`
 - latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
+- operators ``.json``: where a query's time goes, by the runtime's own profiler: ``{"profiler",
+  "queries", "operators": [{"name", "type", "ms"}]}``, in the order of execution; of the
+  recommended rows
 - contact ``.jpg``: training images, one row a class
 - comparisons ``.json``: a `Compared` of `edgecls.compared`; its pictures are ``.png``
 """

@@ -25,7 +25,11 @@ def test_an_empty_recipe_is_the_default_one():
         ({"export": {"target": []}}, "unknown key 'export.target'", "did you mean 'targets'"),
         ({"bench": {"quieres": 1}}, "unknown key 'bench.quieres'", "did you mean 'queries'"),
         ({"budget": {"max_drp": 1}}, "unknown key 'budget.max_drp'", "did you mean 'max_drop'"),
-        ({"bench": {"zzz": 1}}, "unknown key 'bench.zzz'", "valid: launches, queries, rounds"),
+        (
+            {"bench": {"zzz": 1}},
+            "unknown key 'bench.zzz'",
+            "valid: launches, mode, queries, rounds",
+        ),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_one(tables, cause, hint):

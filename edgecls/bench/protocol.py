@@ -2,71 +2,27 @@
 
 In each launch every bundle has a process of its own on its host; a round goes through all of them
 in turn, and those not asked are suspended. A drift of the machine so meets every row alike. The
-first launch's order is turned round in the second, and so on.
+first launch's order is turned round in the second, and so on. In its first round of a launch a
+bundle is warmed up until its latency is stable.
 """
 
 from __future__ import annotations
 
-import math
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from edgecls.bench.samples import PHASES, Samples
+from edgecls.bench.settings import VERSION, Protocol
+from edgecls.bench.stopping import is_known
 from edgecls.core import Progress, SilentProgress
-from edgecls.errors import EdgeclsError, RunnerError, SkippedError
+from edgecls.errors import EdgeclsError, RunnerError
 from edgecls.remote.host import Host
 from edgecls.runner import Runner
 
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How long and how often. queries and seconds are a row's minimum over all its rounds."""
-
-    threads: int = 1
-    launches: int = 2
-    rounds: int = 4
-    queries: int = 700
-    seconds: float = 0.8
-
-    def to_json(self) -> dict[str, Any]:
-        return {"scenario": "single stream", "version": VERSION, **asdict(self)}
-
-
-@dataclass
-class Samples:
-    """What one bundle said. latency_ms: every query, in order; error: why it fell out, if so.
-
-    skipped: whether its host cannot run it, which is no failure of its own. environment: of its
-    host. conditions: of the host before, between and after rounds (`edgecls.device.conditions`).
-    suspends: whether it stood still while others were asked.
-    """
-
-    latency_ms: list[float] = field(default_factory=list)
-    launch: list[int] = field(default_factory=list)
-    round: list[int] = field(default_factory=list)
-    load_ms: list[float] = field(default_factory=list)
-    first_inference_ms: list[float] = field(default_factory=list)
-    preprocess_ms: list[float] = field(default_factory=list)
-    end_to_end_ms: list[float] = field(default_factory=list)
-    rss_bytes: int = 0
-    about: Mapping[str, Any] = field(default_factory=dict)
-    error: str = ""
-    fix: str = ""
-    skipped: bool = False
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    conditions: list[Mapping[str, Any]] = field(default_factory=list)
-    suspends: bool = True
-
-    def fail(self, error: Exception) -> None:
-        """Fall out. error: why."""
-        self.error = error.cause if isinstance(error, EdgeclsError) else str(error)
-        self.fix = error.fix if isinstance(error, EdgeclsError) else ""
-        self.skipped = isinstance(error, SkippedError)
+__all__ = ["VERSION", "Protocol", "Samples", "measure"]
 
 
 def measure(
@@ -85,13 +41,16 @@ def measure(
             launch = _Launch(number, places, protocol, results, trust_code, stack)
             order = list(range(len(places)))
             for index in order if number % 2 == 0 else reversed(order):
-                if not results[index].error:
+                if not results[index].error and not results[index].stopped_after:
                     launch.start(index)
             for round_number in range(protocol.rounds):
                 for index in list(launch.runners):
                     launch.round(index, round_number)
                 done = number * (protocol.rounds + 1) + round_number + 2
                 progress.step(done, steps, f"launch {number + 1}, round {round_number + 1}")
+        for result in results if number + 1 < protocol.launches else ():
+            if not result.stopped_after and is_known(result, protocol, number + 1):
+                result.stopped_after = number + 1
     return results
 
 
@@ -137,7 +96,7 @@ class _Launch:
             return
         runner, result = self.runners[index], self.results[index]
         try:
-            inference = self._asked(runner, result, number)
+            self._ask(runner, result, number)
         except (EdgeclsError, KeyError) as error:
             result.fail(_lacks(runner, error) if isinstance(error, KeyError) else error)
             self.runners.pop(index).suspend()
@@ -145,32 +104,34 @@ class _Launch:
         result.conditions.append(runner.conditions())
         runner.suspend()
         result.suspends = result.suspends and runner.suspends
-        result.latency_ms += inference
-        result.launch += [self.number] * len(inference)
-        result.round += [number] * len(inference)
 
-    def _asked(self, runner: Runner, result: Samples, number: int) -> list[float]:
-        """The round's latencies; what else is asked goes into `result`."""
-        total = self.protocol.launches * self.protocol.rounds
-        queries = math.ceil(self.protocol.queries / total)
-        inference: list[float] = runner.ask(
-            {
-                "do": "round",
-                "phase": "inference",
-                "queries": queries,
-                "seconds": self.protocol.seconds / total,
-                # Caches are cold after the other rows' turn, and colder after the start.
-                "warmup": max(3, queries // (2 if number == 0 else 8)),
-            }
-        )["samples_ms"]
-        few = max(5, queries // 8)
-        phases = {"preprocess": result.preprocess_ms, "end_to_end": result.end_to_end_ms}
-        for phase, kept in phases.items() if runner.host.decodes else ():
-            kept += runner.ask({"do": "round", "phase": phase, "queries": few, "warmup": 2})[
-                "samples_ms"
-            ]
-        result.rss_bytes = max(result.rss_bytes, runner.ask({"do": "memory"})["rss_bytes"])
-        return inference
+    def _ask(self, runner: Runner, result: Samples, number: int) -> None:
+        """One round: what is answered goes into `result`, all of it or nothing of inferences."""
+        asked = self.protocol.request(self.number, number)
+        answer = runner.ask(asked)
+        if self.protocol.scenario != "single-stream":
+            answer["samples_per_query"]  # an older harness would have asked in a single stream
+        few = max(5, int(asked["queries"]) // 8)
+        if runner.host.decodes:
+            self._ask_phases(runner, result, few)
+        memory = runner.ask({"do": "memory"})
+        result.take_memory(memory)
+        result.take_round(self.number, number, answer)
+
+    def _ask_phases(self, runner: Runner, result: Samples, queries: int) -> None:
+        for phase, kept in PHASES.items():
+            if phase in result.absent:
+                continue
+            try:
+                answer = runner.ask(
+                    {"do": "round", "phase": phase, "queries": queries, "warmup": 2}
+                )
+            except RunnerError as error:
+                if "unknown phase" not in error.cause:
+                    raise
+                result.absent.append(phase)
+                continue
+            getattr(result, kept).extend(answer["samples_ms"])
 
 
 def _lacks(runner: Runner, error: KeyError) -> RunnerError:

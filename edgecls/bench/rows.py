@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from edgecls import hardware
+from edgecls.bench import intervals, medians
 from edgecls.bench.conditions import summary as conditions
-from edgecls.bench.protocol import Protocol, Samples
+from edgecls.bench.doubts import flags, mean_load
+from edgecls.bench.paired import with_latency_p_values
+from edgecls.bench.samples import PHASES, Samples
+from edgecls.bench.settings import Protocol
 from edgecls.core import Measurement, Status
 from edgecls.device import stats
 from edgecls.device.measure import summary
+
+
+def measured(
+    rows: Sequence[Measurement], samples: Sequence[Samples], protocol: Protocol
+) -> list[Measurement]:
+    """Rows that were measured together, with all that was found, and compared with each other."""
+    found = [with_latency(row, each, protocol) for row, each in zip(rows, samples, strict=True)]
+    return with_latency_p_values(found, samples)
 
 
 def with_latency(row: Measurement, samples: Samples, protocol: Protocol) -> Measurement:
@@ -20,27 +32,63 @@ def with_latency(row: Measurement, samples: Samples, protocol: Protocol) -> Meas
         status: Status = "skipped" if samples.skipped else "failed"
         return row.with_(measured=status, reason=samples.error, fix=samples.fix)
     found = summary(samples.latency_ms)
+    p50 = found["latency_p50_ms"]
+    low, high = intervals.of_p50(p50, medians.of_rounds(samples), protocol.seed) or (None, None)
     fixed = samples.about.get("batch", 1)
     batch = fixed if isinstance(fixed, int) else 1
+    environment = _environment(samples)
     return row.with_(
         measured="ok",
-        latency_p50_ms=found["latency_p50_ms"],
+        scenario=protocol.scenario,
+        qps=protocol.qps,
+        latency_p50_ms=p50,
+        latency_p50_low=low,
+        latency_p50_high=high,
         latency_p90_ms=found["latency_p90_ms"],
         latency_p99_ms=found["latency_p99_ms"],
         latency_p90_ms_bound=found["latency_p90_ms_bound"],
         latency_p99_ms_bound=found["latency_p99_ms_bound"],
         num_queries=found["num_queries"],
-        throughput_per_s=batch * found["throughput_per_s"],
-        preprocess_p50_ms=_p50(samples.preprocess_ms),
-        end_to_end_p50_ms=_p50(samples.end_to_end_ms),
+        throughput_per_s=_throughput(samples, protocol, batch),
+        **_phases(samples),
         first_inference_ms=median(samples.first_inference_ms),
         load_ms=median(samples.load_ms),
         rss_bytes=samples.rss_bytes,
+        memory_bytes=samples.memory_bytes or None,
+        energy_mj=_energy_mj(samples.energy),
+        flags=flags(samples, environment),
         threads=protocol.threads,
         batch_size=batch,
-        environment=_environment(samples),
-        protocol=protocol.to_json(),
+        environment=environment,
+        protocol=_protocol(samples, protocol),
     )
+
+
+def _throughput(samples: Samples, protocol: Protocol, batch: int) -> float:
+    """Images a second: of the time that queries took, or of a server the time that passed."""
+    images = (samples.samples_per_query or batch) * len(samples.latency_ms)
+    if protocol.scenario == "server":
+        return images / sum(samples.seconds)
+    return 1e3 * images / sum(samples.latency_ms)
+
+
+def _phases(samples: Samples) -> dict[str, float | None]:
+    """The median of each phase; None for a phase that its host has not.
+
+    Without a phase ``decode`` of its own, an older harness counts decoding as preprocessing.
+    """
+    found = {}
+    for name, kept in PHASES.items():
+        values = sorted(getattr(samples, kept))
+        is_mixed = name == "preprocess" and "decode" in samples.absent
+        found[f"{name}_p50_ms"] = stats.percentile(values, 50) if values and not is_mixed else None
+    return found
+
+
+def _energy_mj(told: Sequence[Mapping[str, Any]]) -> float | None:
+    """Millijoules a query, over the rounds that told it."""
+    queries = sum(each["queries"] for each in told)
+    return 1e3 * sum(float(each["joules"]) for each in told) / queries if queries else None
 
 
 def _environment(samples: Samples) -> dict[str, Any]:
@@ -48,9 +96,16 @@ def _environment(samples: Samples) -> dict[str, Any]:
     told = {**(samples.environment or hardware.environment()), **samples.about}
     if not samples.suspends:
         told["suspended"] = "no: it could not be stopped while others were measured"
+    load = mean_load(samples.load)
+    if load:
+        told["load"] = {name: round(value, 4) for name, value in load.items()}
+    sources = sorted({str(each.get("source")) for each in samples.energy})
+    if sources:
+        told["energy_source"] = ", ".join(sources)
     return {**told, **conditions(samples.conditions)}
 
 
-def _p50(values: Sequence[float]) -> float | None:
-    """None for a phase that its host has not."""
-    return stats.percentile(sorted(values), 50) if values else None
+def _protocol(samples: Samples, protocol: Protocol) -> dict[str, Any]:
+    """As it was asked, and where it stopped early."""
+    stopped = {"stopped_after_launches": samples.stopped_after} if samples.stopped_after else {}
+    return {**protocol.to_json(), **stopped}

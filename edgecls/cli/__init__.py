@@ -35,7 +35,7 @@ COMMANDS = {
     "quantize": ("quantize", "Convert a checkpoint to int8: remedies, diagnosis, bounded loss."),
     "verify": ("bundles", "Prove that a bundle is whole and still answers as it should."),
     "predict": ("bundles", "Classify images with a bundle."),
-    "bench": ("bundles", "Measure bundles side by side."),
+    "bench": ("bench", "Measure bundles side by side."),
     "evaluate": ("evaluate", "Score a model on images it has not seen; folds; learning curve."),
     "kit": ("kit", "Write out the sources that run a bundle in C++, Kotlin or Swift."),
     "report": ("run", "Write a run's report again, or compare several runs in one page."),

@@ -71,11 +71,10 @@ def bench(
         able = [i for i, proof in enumerate(proofs) if not proof.fell_out.error]
         with events.stage("measuring") as progress:
             places = [(jobs[i].folder, jobs[i].host) for i in able]
-            measured = dict(zip(able, measure(places, protocol, progress, trust_code), strict=True))
-        return [
-            rows.with_latency(_row(job, proofs[i]), measured.get(i, proofs[i].fell_out), protocol)
-            for i, job in enumerate(jobs)
-        ]
+            found = dict(zip(able, measure(places, protocol, progress, trust_code), strict=True))
+        samples = [found.get(i, proof.fell_out) for i, proof in enumerate(proofs)]
+        proven = [_row(job, proof) for job, proof in zip(jobs, proofs, strict=True)]
+        return rows.measured(proven, samples, protocol)
 
 
 def _images(meta: Meta, asked: Asked | None) -> list[Image]:

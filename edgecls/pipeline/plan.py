@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edgecls.bench.settings import Protocol
 from edgecls.core import Workload
 from edgecls.pipeline.choice import Choice
 from edgecls.pipeline.nets import Net
@@ -53,7 +54,8 @@ def draw_up(
         lines.append(f"{title}, about {_duration(needed)}")
     if not all(finished.values()):
         seconds += SECONDS_A_GRAPH * len(nets) + SECONDS_A_BUNDLE * bundles
-    measuring = recipe.bench.launches * (SECONDS_A_START + recipe.bench.seconds) * bundles
+    protocol = Protocol.of(recipe.bench)
+    measuring = (protocol.launches * SECONDS_A_START + protocol.seconds) * bundles
     lines.append(
         f"  {bundles} bundles: converted, verified, measured, about {_duration(measuring)}"
     )

@@ -25,9 +25,7 @@ from edgecls.remote.local import here
 
 def pricer(section: BenchSection, work: Path) -> Cost:
     """Measures by the recipe's protocol. work: keeps the bundle that others stand beside."""
-    protocol = Protocol(
-        section.threads, section.launches, section.rounds, section.queries, section.seconds
-    )
+    protocol = Protocol.of(section)
 
     def cost(checkpoint: Path, beside: Path, target: str, precision: str) -> Latency:
         with tempfile.TemporaryDirectory(dir=work, prefix="priced-") as scratch:

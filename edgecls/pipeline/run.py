@@ -17,7 +17,7 @@ from edgecls import __version__, hardware, report, targets
 from edgecls import data as datas
 from edgecls.core import Dataset, Measurement, Target, Workload, write_results
 from edgecls.errors import UsageError, unknown_name
-from edgecls.pipeline import places, pricing, table, trusting
+from edgecls.pipeline import places, pricing, profiling, table, trusting
 from edgecls.pipeline.choice import Choice, choose
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.nets import Net, resolve
@@ -85,7 +85,9 @@ def run(recipe: Recipe, out: Path, command: str, events: Events, force: bool = F
         compared = _compare(workshop, prepared, models, rows, dataset, out)
         info = _info(workshop, prepared, models, out, command, begin)
         info = replace(info, compared=compared)
-        rows = list(report.recommend(rows, info).marked())
+        marked = report.recommend(rows, info).marked()
+        rows = profiling.with_operators(workshop, marked, out)
+        info = replace(info, stages=tuple(workshop.done))
         _keep_links(out, {*(f"models/{name}" for name in models), *(row.bundle for row in rows)})
         write_results(out / RESULTS, rows)
         info.write(out)

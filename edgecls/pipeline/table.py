@@ -13,7 +13,7 @@ import numpy as np
 from edgecls import data as datas
 from edgecls.bench import accuracy
 from edgecls.bench.protocol import Protocol, Samples
-from edgecls.bench.rows import with_latency
+from edgecls.bench.rows import measured
 from edgecls.core import (
     DONE,
     Classes,
@@ -141,9 +141,9 @@ def fill(
     for candidate in candidates:
         _score(workshop, candidate, data, images, classes, answers[candidate.job.model])
     _measure(workshop, [c for c in candidates if c.logits])
-    shown = _Shown(
-        dataset, [row["path"] for row in datas.describe(data.out)["splits"]["test"]], out
-    )
+    test = datas.describe(data.out)["splits"]["test"]
+    hashes = b"".join(bytes.fromhex(image["sha256"]) for image in test)
+    shown = _Shown(dataset, [image["path"] for image in test], hashes, out)
     rows = [_with_predictions(each, shown, models[each.job.model]) for each in candidates]
     logits = [candidate.logits for candidate in candidates]
     return accuracy.with_significance(rows, logits, answers[reference], classes)
@@ -233,26 +233,26 @@ def _score(
 
 
 def _measure(workshop: Workshop, candidates: Sequence[Candidate]) -> None:
-    section = workshop.recipe.bench
-    protocol = Protocol(
-        section.threads, section.launches, section.rounds, section.queries, section.seconds
-    )
+    protocol = Protocol.of(workshop.recipe.bench)
     bundles = [candidate.entry.out for candidate in candidates if candidate.entry]
     if not bundles:
         return
-    for candidate, samples in zip(
-        candidates, conversion.samples(workshop, bundles, protocol), strict=True
-    ):
-        candidate.row = with_latency(candidate.row, samples, protocol)
-        candidate.samples = samples
+    found = conversion.samples(workshop, bundles, protocol)
+    rows = measured([candidate.row for candidate in candidates], found, protocol)
+    for candidate, row, samples in zip(candidates, rows, found, strict=True):
+        candidate.row, candidate.samples = row, samples
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """What the side files are made from. files: of the test split's images."""
+    """What the side files are made from. files, hashes: of the test split's images.
+
+    hashes: the sha256 of each file's content, one after the other.
+    """
 
     dataset: Dataset
     files: Sequence[str]
+    hashes: bytes
     out: Path
 
 
@@ -270,6 +270,7 @@ def _with_predictions(candidate: Candidate, shown: _Shown, model: Entry) -> Meas
                 "val_logits": candidate.logits["validation"],
                 "test_classes": np.asarray(classes),
                 "test_logits": candidate.logits["test"],
+                "test_images": np.frombuffer(shown.hashes, np.uint8).reshape(-1, 32),
             },
         ),
         "mistakes": mistakes.keep(

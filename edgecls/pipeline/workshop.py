@@ -50,7 +50,7 @@ VERSIONS = {
     "bundle": 1,
 }
 VERSIONS |= {"climbed": 1, "emulated": 1, "diagnosis": 1}
-VERSIONS |= {"accuracy": 1, "measure": 1, "pictures": 1, "part": 1, "robustness": 1}
+VERSIONS |= {"accuracy": 1, "measure": 2, "operators": 1, "pictures": 1, "part": 1, "robustness": 1}
 
 Inputs = Mapping[str, Any]
 

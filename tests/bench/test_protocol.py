@@ -11,6 +11,7 @@ import pytest
 
 from edgecls.bench import protocol as module
 from edgecls.bench.protocol import Protocol, measure
+from edgecls.bench.samples import PHASES
 from edgecls.device import meta
 from edgecls.errors import LostError, RunnerError, SkippedError, TrustError
 from edgecls.remote.local import HERE, LocalHost, here
@@ -23,6 +24,7 @@ class Scripted:
     """A runner that records what it is asked, and fails where the script says so."""
 
     log: list[tuple[str, str]]
+    requests: list[tuple[str, dict[str, Any]]]
     script: dict[str, Any]
 
     def __init__(self, bundle: Path, threads: int, trust_code: bool, host: LocalHost) -> None:
@@ -41,8 +43,10 @@ class Scripted:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self.note(request.get("phase", request["do"]))
+        self.requests.append((self.name, request))
         self.asked += 1
         answer = self.script.get(f"{self.name} {self.asked}")
+        answer = self.script.get(f"{self.name} {request.get('phase')}", answer)
         if isinstance(answer, Exception):
             raise answer
         if answer is not None:
@@ -67,7 +71,7 @@ class Scripted:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
-    Scripted.log, Scripted.script = [], {}
+    Scripted.log, Scripted.script, Scripted.requests = [], {}, []
     monkeypatch.setattr(module, "Runner", Scripted)
     return Scripted
 
@@ -93,7 +97,7 @@ def test_a_bundle_is_suspended_before_the_next_one_is_asked(scripted: type[Scrip
         assert len(awake) <= 1, scripted.log
     assert [what for name, what in scripted.log if name == "a"] == [
         *("start", "conditions", "suspend"),
-        *("inference", "preprocess", "end_to_end", "memory", "conditions", "suspend") * 2,
+        *("inference", *PHASES, "memory", "conditions", "suspend") * 2,
         "end",
     ]
 
@@ -106,7 +110,7 @@ def test_every_query_is_kept_with_its_launch_and_round(scripted: type[Scripted])
     assert found.load_ms == [5.0, 5.0]
     assert found.first_inference_ms == [2.0, 2.0]
     assert found.about == {"threads": 3}
-    assert found.rss_bytes == 1016
+    assert found.rss_bytes == 1024
     assert (found.error, found.fix) == ("", "")
 
 
@@ -117,9 +121,9 @@ def test_every_query_is_kept_with_its_launch_and_round(scripted: type[Scripted])
         {"b hello": OSError("no such interpreter")},
         {"b hello": {"ok": True}},
         {"b 1": RunnerError("ended with signal SIGSEGV", "export it again")},
-        {"b 7": RunnerError("gave no answer")},
+        {"b 9": RunnerError("gave no answer")},
         {"b 2": {"ok": True}},
-        {"b 4": {"ok": True}},
+        {"b 6": {"ok": True}},
     ],
 )
 def test_a_bundle_that_fails_costs_its_own_row_alone(
@@ -176,15 +180,88 @@ def test_a_host_that_decodes_no_images_is_asked_for_no_such_phase(
         decodes = False
 
     (found,) = measure([(A, Blind())], QUICK)
-    assert found.preprocess_ms == found.end_to_end_ms == []
+    assert found.decode_ms == found.preprocess_ms == found.end_to_end_ms == []
     assert "preprocess" not in {what for _, what in scripted.log}
     assert len(found.latency_ms) == 60
+
+
+def test_each_phase_is_asked_apart(scripted: type[Scripted]) -> None:
+    scripted.script = {
+        f"a {phase}": {"samples_ms": [float(number)]} for number, phase in enumerate(PHASES)
+    }
+    (found,) = measure(here([A]), Protocol(launches=1, rounds=2))
+    assert [getattr(found, name) for name in PHASES.values()] == [
+        *([0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0])
+    ]
+
+
+def test_a_phase_that_an_older_harness_does_not_know_is_left_out(
+    scripted: type[Scripted],
+) -> None:
+    scripted.script = {"a decode": RunnerError("a: unknown phase: 'decode'", "valid: inference")}
+    (found,) = measure(here([A]), QUICK)
+    assert (found.error, found.absent, found.decode_ms) == ("", ["decode"], [])
+    assert found.preprocess_ms and len(found.latency_ms) == 60
+    # It is not asked again.
+    assert [what for _, what in scripted.log].count("decode") == 1
+
+
+def test_a_scenario_is_asked_for_and_must_be_answered(scripted: type[Scripted]) -> None:
+    lots = Protocol(launches=1, rounds=1, queries=2, scenario="offline", samples_per_query=16)
+    scripted.script = {
+        "a inference": {"samples_ms": [9.0, 8.0], "samples_per_query": 16, "seconds": 0.02}
+    }
+    found, old = measure(here([A, B]), lots)
+    assert (found.samples_per_query, found.latency_ms, found.seconds) == (16, [9.0, 8.0], [0.02])
+    asked = next(each for _, each in scripted.requests if each.get("phase") == "inference")
+    assert (asked["scenario"], asked["samples_per_query"]) == ("offline", 16)
+    # One that knows no scenarios has answered single queries, which are not what was asked.
+    assert old.error == "b answers without 'samples_per_query'" and old.latency_ms == []
+
+
+def test_what_a_round_tells_besides_is_kept(scripted: type[Scripted]) -> None:
+    told = {
+        "samples_ms": [1.0, 1.0, 1.0],
+        "settled": False,
+        "load": {"others": 0.5},
+        "energy": {"joules": 2.0, "source": "rapl"},
+    }
+    scripted.script = {"a inference": told}
+    (found,) = measure(here([A]), Protocol(launches=2, rounds=3))
+    assert found.settled == [False, False]  # of each launch's first round
+    assert found.load == [{"others": 0.5}] * 6
+    assert found.energy == [{"joules": 2.0, "source": "rapl", "queries": 3}] * 6
+    settles = [each["settle"] for _, each in scripted.requests if each.get("settle") is not None]
+    assert settles == [True, False, False] * 2
+
+
+def test_memory_is_what_the_process_grew_by(scripted: type[Scripted]) -> None:
+    scripted.script = {
+        "a 6": {"rss_bytes": 900, "baseline_rss_bytes": 300},
+        "a 12": {"rss_bytes": 5},
+    }
+    (found,) = measure(here([A]), Protocol(launches=1, rounds=2))
+    assert (found.rss_bytes, found.memory_bytes) == (900, 600)
+
+
+def test_a_row_that_is_known_is_started_no_more(scripted: type[Scripted]) -> None:
+    """Early stopping: the others go on."""
+    restless = [1.0 + 0.1 * n for n in range(40)]
+    scripted.script = {"b inference": {"samples_ms": restless}}
+    early = Protocol(launches=5, rounds=2, queries=200, seconds=0.0, early_stop=True)
+    known, other = measure(here([A, B]), early)
+    assert (known.stopped_after, other.stopped_after) == (3, 0)
+    assert sorted(set(known.launch)) == [0, 1, 2] and sorted(set(other.launch)) == [*range(5)]
+    assert scripted.log.count(("a", "start")) == 3
+    scripted.log.clear()
+    whole, _ = measure(here([A, B]), Protocol(launches=5, rounds=2, queries=200, seconds=0.0))
+    assert whole.stopped_after == 0 and scripted.log.count(("a", "start")) == 5
 
 
 def test_the_hosts_environment_and_conditions_are_kept(scripted: type[Scripted]) -> None:
     (found,) = measure(here([A]), Protocol(launches=1, rounds=2))
     assert found.environment == HERE.environment()
-    assert [each["cpu_mhz"] for each in found.conditions] == [[1000.0], [1004.0], [1008.0]]
+    assert [each["cpu_mhz"] for each in found.conditions] == [[1000.0], [1006.0], [1012.0]]
 
 
 def test_the_error_says_why_and_what_mends_it(scripted: type[Scripted]) -> None:
@@ -239,5 +316,5 @@ def test_a_bundle_that_is_gone_costs_its_own_row(tiny_bundle: Path, tmp_path: Pa
 def test_the_protocol_is_recorded_with_its_version() -> None:
     recorded = QUICK.to_json()
     assert recorded["version"] == module.VERSION
-    assert recorded["scenario"] == "single stream"
+    assert recorded["scenario"] == "single-stream"
     assert (recorded["queries"], recorded["launches"], recorded["rounds"]) == (60, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -86,6 +87,9 @@ def test_every_field_of_the_schema_is_in_every_row(finished):
         unknown = {"scheme"} if row["precision"] == "fp32" else set()
         # So few queries bound no tail.
         unknown |= {"latency_p90_ms_bound", "latency_p99_ms_bound"}
+        # One launch says nothing of another; nothing tells energy here, and no server was asked.
+        unknown |= {"latency_p50_low", "latency_p50_high", "latency_p_value", "qps"}
+        unknown |= {"energy_mj"} & {name for name, value in row.items() if value is None}
         assert {name for name, value in row.items() if value is None} == unknown
         assert row["num_queries"] >= 10 and row["batch_size"] == row["threads"] == 1
         assert row["protocol"]["launches"] == 1
@@ -99,8 +103,28 @@ def test_rows_name_their_bundle_and_their_side_files(finished):
         predictions = read_arrays(folder, row.files["predictions"])
         hits = predictions["test_logits"].argmax(1) == predictions["test_classes"]
         assert row.top1 == hits.mean() and row.num_images == len(hits)
+        assert predictions["test_images"].shape == (len(hits), 32)
         latencies = read_arrays(folder, row.files["latencies"])
         assert len(latencies["latency_ms"]) == len(latencies["round"]) == row.num_queries
+
+
+def test_predictions_name_their_images_by_content(finished, images):
+    row = finished.result.rows[0]
+    named = read_arrays(finished.result.folder, row.files["predictions"])["test_images"]
+    known = {hashlib.sha256(path.read_bytes()).digest(): path for path in images.rglob("*.png")}
+    labels = RunInfo.read(finished.result.folder).labels
+    classes = read_arrays(finished.result.folder, row.files["predictions"])["test_classes"]
+    found = [known[each.tobytes()].parent.name for each in named]
+    assert found == [labels[number] for number in classes]
+
+
+def test_the_recommended_row_says_where_its_time_goes(finished):
+    folder = finished.result.folder
+    for row in finished.result.rows:
+        assert ("operators" in row.files) == row.recommended
+        if row.recommended:
+            told = json.loads(read_file(folder, row.files["operators"], "json"))
+            assert told["operators"] and all(each["ms"] >= 0 for each in told["operators"])
 
 
 def test_conversions_answer_as_their_source_does(finished):
@@ -162,7 +186,7 @@ def test_a_changed_option_computes_what_depends_on_it_and_no_more(finished, reci
     models["student"] = {**models["student"], "alpha": 0.5}
     changed = recipe(models=models, export={"targets": ["onnxruntime"], "precisions": ["fp32"]})
     result = run(changed, beside, "edgecls run", told)
-    assert told.stages == [
+    assert [stage for stage in told.stages if not stage.endswith(": operators")] == [
         HASHES,
         "student: prune",
         "student: export",
@@ -359,7 +383,8 @@ def test_a_bundle_that_fails_in_measuring_is_tried_again(
     assert "SIGSEGV" in failed.reason and failed.fix and failed.top1 is not None
     rows = run(only_teacher(bench=bench), beside, "edgecls run", told).rows
     assert row_of(rows, "teacher", "onnxruntime").measured == "ok"
-    assert told.stages == [HASHES, "measuring"]
+    assert told.stages[:2] == [HASHES, "measuring"]
+    assert all(stage.endswith(": operators") for stage in told.stages[2:])
 
 
 def test_a_bundle_that_fails_its_own_check_is_not_measured(
