@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "operators.h"
 #include "overflow.h"
 #include "runner.h"
 
@@ -43,20 +44,20 @@ void check_bf16(ov::Core& core, const std::string& device) {
 class OpenVino : public Runner {
  public:
   OpenVino(const std::string& path, const Meta& meta, int threads)
-      : threads_(threads), device_(device_of(meta)) {
+      : threads_(threads), path_(path), device_(device_of(meta)) {
     ov::Core core;
     check_device(core, device_);
     const bool cpu = device_ == kCpu, bf16 = meta.precision == "bf16";
     if (bf16) check_bf16(core, device_);
     // What floats are computed in is said always: on its own OpenVINO goes to bf16 or fp16 where
     // the device is quicker so. int8 layers stay int8.
-    ov::AnyMap settings{{"PERFORMANCE_HINT", "LATENCY"},
-                        {"INFERENCE_PRECISION_HINT", bf16  ? "bf16"
-                                                     : cpu ? "f32"
-                                                           : "f16"}};
-    if (cpu) settings["NUM_STREAMS"] = "1";
-    if (cpu && threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(threads);
-    model_ = core.compile_model(path, device_, settings);
+    settings_ = {{"PERFORMANCE_HINT", "LATENCY"},
+                 {"INFERENCE_PRECISION_HINT", bf16  ? "bf16"
+                                              : cpu ? "f32"
+                                                    : "f16"}};
+    if (cpu) settings_["NUM_STREAMS"] = "1";
+    if (cpu && threads) settings_["INFERENCE_NUM_THREADS"] = std::to_string(threads);
+    model_ = core.compile_model(path_, device_, settings_);
     check_devices();
     if (cpu) warning_ = overflow_warning(meta.scheme);
     request_ = model_.create_infer_request();
@@ -91,6 +92,27 @@ class OpenVino : public Runner {
     return told;
   }
 
+  std::vector<Operator> profile(const std::uint8_t* images, std::size_t count,
+                                long queries) override {
+    ov::AnyMap settings = settings_;
+    settings["PERF_COUNT"] = "YES";
+    ov::Core core;
+    ov::CompiledModel model = core.compile_model(path_, device_, settings);
+    ov::InferRequest request = model.create_infer_request();
+    set_input(request, images, count);
+    OperatorTimes times(queries);
+    for (long i = 0; i < kBeforeProfile + queries; ++i) {
+      request.infer();
+      if (i < kBeforeProfile) continue;
+      for (const ov::ProfilingInfo& each : request.get_profiling_info()) {
+        if (each.status != ov::ProfilingInfo::Status::EXECUTED) continue;
+        times.add(each.node_name, each.node_type,
+                  static_cast<double>(each.real_time.count()) / 1e3);
+      }
+    }
+    return times.operators();
+  }
+
  private:
   void check_devices() const {
     const std::vector<std::string> runs = model_.get_property(ov::execution_devices);
@@ -100,12 +122,15 @@ class OpenVino : public Runner {
     throw Error("OpenVINO runs on " + names + " instead of " + device_);
   }
 
-  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+  void set_input(ov::InferRequest& request, const std::uint8_t* images, std::size_t size) const {
     ov::Shape shape = shape_;
     shape[0] = size;
     // OpenVINO takes the memory as it is, and only reads it.
-    request_.set_input_tensor(
-        ov::Tensor(ov::element::u8, shape, const_cast<std::uint8_t*>(images)));
+    request.set_input_tensor(ov::Tensor(ov::element::u8, shape, const_cast<std::uint8_t*>(images)));
+  }
+
+  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+    set_input(request_, images, size);
     request_.infer();
     const ov::Tensor out = request_.get_output_tensor();
     all.classes = out.get_shape().back();
@@ -114,7 +139,8 @@ class OpenVino : public Runner {
   }
 
   const int threads_;
-  const std::string device_;
+  const std::string path_, device_;
+  ov::AnyMap settings_;
   std::string warning_;
   ov::CompiledModel model_;
   ov::InferRequest request_;
