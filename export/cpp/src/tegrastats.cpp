@@ -88,15 +88,17 @@ off_t Tegrastats::size() const {
 void Tegrastats::begin() { from_ = size(); }
 
 std::optional<double> Tegrastats::mean_watts() const {
-  std::string said(static_cast<std::size_t>(size() - from_), '\0');
+  std::string said(static_cast<std::size_t>(size()), '\0');
   // Not by seeking: tegrastats writes where this file's position is.
-  const ssize_t count = pread(fileno(said_.get()), said.data(), said.size(), from_);
+  const ssize_t count = pread(fileno(said_.get()), said.data(), said.size(), 0);
   said.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  std::istringstream lines(said);
+  const auto from = static_cast<std::size_t>(from_);
   double sum = 0.0;
   int told = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const auto watts = total_watts(line);
+  // Whole lines alone: half a one may lack the rail of the whole module.
+  std::size_t begin = from == 0 ? 0 : said.find('\n', from - 1) + 1;
+  for (std::size_t end; (end = said.find('\n', begin)) != said.npos; begin = end + 1) {
+    const auto watts = total_watts(said.substr(begin, end - begin));
     sum += watts.value_or(0.0);
     told += watts.has_value();
   }
