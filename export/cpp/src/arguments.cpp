@@ -1,7 +1,6 @@
 #include "arguments.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 
 #include "error.h"
@@ -24,7 +23,8 @@ const char* const kHelp =
     "  --threads N   CPU threads (0: the runtime's own)\n"
     "  --seconds S   shortest time of --bench (2.0)\n"
     "  --queries N   fewest queries of --bench (662, offline 1)\n"
-    "  --scenario S  how the queries of --bench come: single-stream (otherwise), multi-stream,\n"
+    "  --scenario NAME\n"
+    "                how the queries of --bench come: single-stream (otherwise), multi-stream,\n"
     "                offline or server\n"
     "  --qps Q       arrivals a second, with --scenario server\n"
     "  --samples N   images in a query, with --scenario multi-stream or offline\n\n"
@@ -33,12 +33,6 @@ const char* const kHelp =
 namespace {
 
 using Command = Arguments::Command;
-
-std::string short_text(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%g", value);
-  return buffer;
-}
 
 class Words {
  public:

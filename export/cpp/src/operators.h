@@ -1,6 +1,7 @@
 // Where a query's time goes: mean milliseconds of every operator, by the runtime's own profiler.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,8 +27,12 @@ class OperatorTimes {
     operators_[place->second].ms += ms / queries_;
   }
 
-  // In the order in which they were first told.
-  const std::vector<Operator>& operators() const { return operators_; }
+  // In the order in which they were first told. Rounded times can add up to less than none.
+  std::vector<Operator> operators() const {
+    std::vector<Operator> result = operators_;
+    for (Operator& each : result) each.ms = std::max(0.0, each.ms);
+    return result;
+  }
 
  private:
   const double queries_;

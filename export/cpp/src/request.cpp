@@ -1,7 +1,6 @@
 #include "request.h"
 
 #include <cmath>
-#include <cstdio>
 
 #include "error.h"
 
@@ -19,12 +18,6 @@ const Json* value_of(const Json& request, const char* name) {
 std::string told(const char* name, const Json& value) {
   const std::string said = value.is(Kind::string) ? "'" + value.text + "'" : to_text(value);
   return "'" + std::string(name) + "' is " + said.substr(0, 200);
-}
-
-std::string short_text(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%g", value);
-  return buffer;
 }
 
 }  // namespace

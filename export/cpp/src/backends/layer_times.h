@@ -13,7 +13,7 @@ class LayerTimes : public nvinfer1::IProfiler {
   void reportLayerTime(const char* name, float ms) noexcept override {
     if (is_counted) times_.add(name, "", static_cast<double>(ms));
   }
-  const std::vector<Operator>& operators() const { return times_.operators(); }
+  std::vector<Operator> operators() const { return times_.operators(); }
 
   bool is_counted = false;
 
