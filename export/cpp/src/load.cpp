@@ -56,9 +56,8 @@ std::optional<int> running(const std::string& loadavg) {
   std::istringstream words(loadavg);
   double minutes[3];
   int count;
-  char slash;
-  words >> minutes[0] >> minutes[1] >> minutes[2] >> count >> slash;
-  if (!words || slash != '/') return std::nullopt;
+  words >> minutes[0] >> minutes[1] >> minutes[2] >> count;
+  if (!words) return std::nullopt;
   return count;
 }
 

@@ -144,7 +144,7 @@ class OpenVino : public Runner {
   }
 
   void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
-    // It stays bound: to bind another costs more than to copy the pixels.
+    // It stays bound, as in infer.py: OpenVINO prepares a query anew for another.
     if (!given_ || given_.get_shape()[0] != size) given_ = bind(request_, size);
     std::memcpy(given_.data(), images, size * image_bytes_);
     request_.infer();
