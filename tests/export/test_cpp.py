@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecls.device import golden, meta
+from edgecls.device import energy, golden, meta
 
 PackageBundle = Callable[[str, str], Path]
 Infer = Callable[..., dict[str, Any]]
@@ -93,14 +94,37 @@ def test_images_and_folders_are_classified_as_in_python(
 
 def test_bench_tells_percentiles_with_their_bounds(infer: Infer, openvino_bundle: Path) -> None:
     found = infer(openvino_bundle, "--bench", "--seconds", "0", "--queries", "70", "--threads=1")
-    assert found["num_queries"] == 70
+    assert (found["num_queries"], found["scenario"], found["samples_per_query"]) == (
+        70, "single-stream", 1,
+    )  # fmt: skip
     assert found["latency_p50_ms"] <= found["latency_p90_ms"] <= found["latency_p90_ms_bound"]
     assert found["latency_p99_ms_bound"] is None
-    assert found["rss_bytes"] > 0
+    for phase in ("decode", "preprocess", "postprocess", "end_to_end"):
+        assert found[phase + "_p50_ms"] > 0
+    assert 0 < found["baseline_rss_bytes"] < found["rss_bytes"]
+    assert found["memory_bytes"] == found["rss_bytes"] - found["baseline_rss_bytes"]
+    assert found["warmup_queries"] >= 30 and isinstance(found["settled"], bool)
     about = found["about"]
     assert about["runtime"].startswith("openvino ")
     assert (about["provider"], about["precision"]) == ("CPU", "f32")
     assert (about["threads"], about["batch"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "size", "queries"),
+    [
+        (["--scenario", "multi-stream", "--queries", "3"], 8, 3),
+        (["--scenario=offline", "--samples=32"], 32, 1),
+        (["--scenario", "server", "--qps", "500", "--queries", "5"], 1, 5),
+    ],
+)
+def test_bench_asks_in_the_scenario_that_is_named(
+    infer: Infer, openvino_bundle: Path, words: Sequence[str], size: int, queries: int
+) -> None:
+    found = infer(openvino_bundle, "--bench", "--seconds", "0", "--threads", "1", *words)
+    assert found["scenario"] in " ".join(words)
+    assert (found["samples_per_query"], found["num_queries"]) == (size, queries)
+    assert found["throughput_per_s"] == pytest.approx(size * queries / found["seconds"])
 
 
 def test_serve_answers_every_line(
@@ -121,6 +145,7 @@ def test_serve_answers_every_line(
         "no request",
         {"do": "dance"},
         {"do": "round", "phase": "sleep"},
+        {"do": "round", "scenario": "burst"},
         {"do": "round", "queries": "many"},
         {"do": "infer", "input": "none", "output": "none"},
         {"do": "infer", "input": str(tmp_path / "in.npy"), "output": str(tmp_path / "no" / "o")},
@@ -136,7 +161,7 @@ def test_serve_answers_every_line(
     )
     assert (done.returncode, done.stderr) == (0, "")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer["ok"] for answer in answers] == [True] * 9 + [False] * 7 + [True]
+    assert [answer["ok"] for answer in answers] == [True] * 9 + [False] * 8 + [True]
     assert [len(answers[i]["samples_ms"]) for i in (2, 3)] == [3, 2]
     assert answers[5]["num_images"] == 120
     assert answers[6]["predictions"][0]["confidence"] > 0.1
@@ -176,6 +201,12 @@ def test_its_requests_are_those_of_the_harness(openvino_build: Path, openvino_bu
         (["BUNDLE", "--bench", "--queries", "1.5"], "--queries"),
         (["BUNDLE", "--bench", "--seconds", "nan"], "--seconds"),
         (["BUNDLE", "--eval"], "expected one argument"),
+        (["BUNDLE", "--bench", "--scenario", "burst"], "invalid choice: 'burst'"),
+        (["BUNDLE", "--bench", "--scenario", "server"], "--qps go together"),
+        (["BUNDLE", "--bench", "--qps", "5"], "--qps go together"),
+        (["BUNDLE", "--bench", "--scenario", "server", "--qps", "0"], "--qps is a number from"),
+        (["BUNDLE", "--bench", "--samples", "8"], "does nothing in single-stream"),
+        (["BUNDLE", "--verify", "--scenario", "offline"], "--scenario is of --bench alone"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(
@@ -280,6 +311,22 @@ def test_a_file_name_that_is_not_utf_8_is_answered(
     assert told([openvino_build / "edgecls-infer", openvino_bundle, "--serve"], stdin=asked)["ok"]
 
 
+PHASES = ("decode", "preprocess", "postprocess", "end_to_end")
+LONG = {"do": "round", "seconds": 0.1, "settle": True}
+REFUSED = [
+    {"do": "round", "phase": "sleep"},
+    {"do": "round", "scenario": "burst"},
+    {"do": "round", "phase": "decode", "scenario": "offline"},
+    {"do": "round", "scenario": "server"},
+    {"do": "round", "scenario": "multi-stream", "samples_per_query": 0},
+    {"do": "round", "queries": "many"},
+    {"do": "round", "settle": 1},
+    {"do": "round", "seed": -1},
+    {"do": "profile", "queries": 0},
+    {"do": "profile", "queries": "all"},
+]
+
+
 def test_a_host_measures_it_as_any_runner(
     openvino_build: Path, openvino_bundle: Path, tmp_path: Path
 ) -> None:
@@ -287,24 +334,116 @@ def test_a_host_measures_it_as_any_runner(
     requests = [
         {"do": "hello"},
         {"do": "round", "phase": "inference", "queries": 5, "seconds": 0.0, "warmup": 3},
-        {"do": "round", "phase": "preprocess", "queries": 5, "warmup": 2},
+        LONG,
+        *({"do": "round", "phase": phase, "queries": 5, "warmup": 2} for phase in PHASES),
+        {"do": "round", "scenario": "multi-stream", "queries": 2, "samples_per_query": None},
+        {"do": "round", "scenario": "server", "queries": 2, "qps": 100},
+        {"do": "profile", "queries": 2},
         {"do": "memory"},
     ]
     python = [sys.executable, openvino_bundle / "infer.py"]
     native = [openvino_build / "edgecls-infer", openvino_bundle]
-    shapes = []
+    shapes, refusals = [], []
     for command in (python, native):
         done = subprocess.run(
             [*command, "--serve", "--threads", "1"],
-            input="".join(json.dumps(request) + "\n" for request in requests),
+            input="".join(json.dumps(request) + "\n" for request in [*requests, *REFUSED]),
             capture_output=True,
             text=True,
             cwd=tmp_path,
         )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
-        shapes.append([{k: type(v) for k, v in answer.items()} for answer in answers])
+        for index, answer in enumerate(answers):
+            # A round may be too short for the kernel's clock, but not the one of some time.
+            load = answer.pop("load", None)
+            if requests[index : index + 1] == [LONG] and Path("/proc/stat").exists():
+                assert set(load) == {"others", "steal", "runnable"}
+        shapes.append(
+            [{k: type(v) for k, v in answer.items()} for answer in answers if answer["ok"]]
+        )
+        refusals.append([answer for answer in answers if not answer["ok"]])
+    assert len(shapes[0]) == len(requests)
     for harness, cpp in zip(*shapes, strict=True):
         assert harness.items() <= cpp.items()
+    assert len(refusals[0]) == len(REFUSED)
+    assert refusals[0] == refusals[1]
+
+
+def asked(program: Path, bundle: Path, *requests: dict[str, Any], **more: Any) -> list[Any]:
+    done = subprocess.run(
+        [program, bundle, "--serve", "--threads", "1"],
+        input="".join(json.dumps(request) + "\n" for request in requests).encode(),
+        capture_output=True,
+        **more,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_query_is_as_large_as_its_scenario_says(
+    openvino_build: Path, openvino_bundle: Path
+) -> None:
+    program = openvino_build / "edgecls-infer"
+    answers = asked(
+        program,
+        openvino_bundle,
+        {"do": "round", "scenario": None, "queries": 4, "warmup": 3},
+        {"do": "round", "scenario": "multi-stream", "queries": 2},
+        {"do": "round", "scenario": "multi-stream", "samples_per_query": 3, "queries": 2},
+        {"do": "round", "scenario": "offline"},
+        {"do": "round", "scenario": "server", "qps": 200, "queries": 6, "seed": 1},
+        {"do": "round", "settle": True, "warmup": 2, "queries": 2},
+    )
+    sizes = [(each["samples_per_query"], len(each["samples_ms"])) for each in answers]
+    assert sizes == [(1, 4), (8, 2), (3, 2), (256, 1), (1, 6), (1, 2)]
+    assert [each["warmup_queries"] for each in answers[:5]] == [3, 0, 0, 0, 0]
+    assert all(each["settled"] is True for each in answers[:5])
+    assert answers[5]["warmup_queries"] >= 2 + 2 * 5  # two windows at least
+    assert all(sum(each["samples_ms"]) <= 1e3 * each["seconds"] for each in answers[:4])
+    # The last query arrives no earlier than drawn, whatever the machine does.
+    draw = random.Random(1)
+    assert answers[4]["seconds"] >= sum(draw.expovariate(200) for _ in range(6))
+
+
+def test_a_servers_queries_wait_in_their_queue(openvino_build: Path, openvino_bundle: Path) -> None:
+    """All arrive at once: each has waited for those before it."""
+    request = {"do": "round", "scenario": "server", "qps": 1e6, "queries": 20}
+    (answer,) = asked(openvino_build / "edgecls-infer", openvino_bundle, request)
+    assert answer["samples_ms"] == sorted(answer["samples_ms"])
+
+
+def test_operators_are_told_by_openvinos_own_profiler(
+    openvino_build: Path, openvino_bundle: Path
+) -> None:
+    (answer,) = asked(
+        openvino_build / "edgecls-infer", openvino_bundle, {"do": "profile", "queries": 3}
+    )
+    assert (answer["profiler"], answer["queries"]) == ("openvino", 3)
+    names = [each["name"] for each in answer["operators"]]
+    assert len(names) == len(set(names)) > 2
+    assert any(each["type"] == "Convolution" for each in answer["operators"])
+    assert sum(each["ms"] for each in answer["operators"]) > 0
+
+
+def test_a_jetsons_energy_is_power_by_time(
+    openvino_build: Path, openvino_bundle: Path, tmp_path: Path
+) -> None:
+    if energy.Rapl().tells:
+        pytest.skip("this machine has counters of its own")
+    script = f"echo $$ >>{tmp_path}/pids\nwhile :; do echo VDD_IN 5000mW/1mW; sleep 0.01; done\n"
+    (tmp_path / "tegrastats").write_text("#!/bin/sh\n" + script)
+    (tmp_path / "tegrastats").chmod(0o755)
+    (answer,) = asked(
+        openvino_build / "edgecls-infer",
+        openvino_bundle,
+        {"do": "round", "seconds": 0.5},
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    joules = pytest.approx(5.0 * answer["seconds"])
+    assert answer["energy"] == {"joules": joules, "source": "tegrastats"}
+    (pid,) = (tmp_path / "pids").read_text().split()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 @pytest.fixture(scope="session")
@@ -342,6 +481,9 @@ def test_onnxruntime_proves_its_bundle(
     found = told([program, bundle, "--verify", "--threads", "1"])
     assert found["preprocess_equal"] is True
     assert found["artifact_max_rel_logit_diff"] <= 1e-4
+    (profile,) = asked(program, bundle, {"do": "profile", "queries": 3})
+    assert (profile["profiler"], profile["queries"]) == ("onnxruntime", 3)
+    assert len(profile["operators"]) > 2 and all(each["type"] for each in profile["operators"])
     about = told([program, bundle, "--bench", "--seconds=0", "--queries=3"])["about"]
     assert about["runtime"].startswith("onnxruntime 1.")
     assert about["provider"] == "CPUExecutionProvider"

@@ -6,16 +6,18 @@ import hashlib
 import importlib.util
 import json
 import os
+import random
 import re
 import struct
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgecls.device import conditions, overflow, stats
+from edgecls.device import conditions, energy, load, overflow, readings, stats
 from edgecls.kits import kits_folder
 
 Check = Callable[..., list[dict[str, Any]]]
@@ -161,6 +163,111 @@ def test_percentiles_and_intervals_are_the_harnesss(check: Check) -> None:
         assert answer["percentile"] == stats.percentile(ordered, percent)
         assert answer["bound"] == (None if np.isinf(bound) else bound)
         assert answer["wilson"] == pytest.approx(stats.wilson(3, count), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 20_241_201, 2**32, 10**12])
+def test_a_servers_queries_arrive_as_those_of_the_harness(check: Check, seed: int) -> None:
+    """More of them than the words of the generator's state."""
+    (found,) = check([{"do": "arrivals", "qps": 250.0, "seed": seed}])
+    draw = random.Random(seed)
+    expected = [draw.expovariate(250.0) for _ in found["seconds"]]
+    assert len(expected) == 700
+    assert found["seconds"] == pytest.approx(expected, rel=1e-12)
+
+
+STATS = [
+    "cpu  51171 8306 12260 56779 2387 0 547 2379 17 0", "cpu  1 2 3 4 5 6 7 8", "cpu", "",
+    "cpu0 1 2 3 4 5 6 7 8 9", "cpu a b c d e f g h", "cpu 1 2 3",
+]  # fmt: skip
+LOADS = ["5.00 2.66 1.18 8/125 8037", "0.20 0.18 0.12 1/80 11206", "", "a b c d/e 1", "1 1 1 2"]
+THREADS = ["7 (it) R 1 8", "7 (it) S 1 8", "7 (a) S (b) R 1", "7 (a) R (b) D 1", ""]
+
+
+def test_the_kernels_accounts_are_read_as_in_the_harness(check: Check) -> None:
+    zeros = "cpu 0 0 0 0 0 0 0 0"
+    request = {"do": "load", "before": zeros, "after": zeros, "own_ticks": 0.0}
+    for stat, loadavg, thread in zip_longest(STATS, LOADS, THREADS, fillvalue=""):
+        (answer,) = check([{**request, "after": stat, "loadavg": loadavg, "thread": thread}])
+        assert answer["tasks"] == load.running(loadavg)
+        assert answer["runs"] == load.is_running(thread)
+        times = load.cpu_times(stat)
+        if times is None:
+            assert answer["shares"] is None
+        else:
+            busy, steal, total = times
+            assert answer["shares"] == pytest.approx(
+                {"others": busy / total, "steal": steal / total}
+            )
+
+
+def test_what_others_use_is_what_all_did_less_ones_own(check: Check) -> None:
+    request = {"do": "load", "before": "cpu 100 0 0 50 0 0 0 7", "loadavg": "", "thread": ""}
+    after = "cpu 230 0 0 100 0 0 0 27"
+    some, all_, none = check([
+        {**request, "after": after, "own_ticks": 90.0},
+        {**request, "after": after, "own_ticks": 500.0},
+        {**request, "after": request["before"], "own_ticks": 0.0},
+    ])  # fmt: skip
+    assert some["shares"] == pytest.approx({"others": 40 / 200, "steal": 20 / 200})
+    assert all_["shares"]["others"] == 0.0
+    assert none["shares"] is None
+
+
+def powercap(root: Path, microjoules: tuple[int, int]) -> Path:
+    """The kernel's counters of two packages, and of what is beside and in them."""
+    first, second = microjoules
+    for zone, name, count in (
+        ("intel-rapl:0", "package-0", first), ("intel-rapl:0:0", "core", first),
+        ("intel-rapl:1", "package-1", second), ("intel-rapl:2", "psys", 2 * first),
+        ("intel-rapl-mmio:0", "package-0", first),
+    ):  # fmt: skip
+        folder = root / "sys/class/powercap" / zone
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in (("name", name), ("energy_uj", count), ("max_energy_range_uj", 10**7)):
+            (folder / file).write_text(f"{text}\n")
+    return root
+
+
+@pytest.mark.parametrize("later", [(3_001_000, 502_000), (100_000, 2000), (1000, 2000)])
+def test_energy_is_that_of_all_packages_as_in_the_harness(
+    check: Check, tmp_path: Path, later: tuple[int, int]
+) -> None:
+    for name in ("before", "here"):
+        powercap(tmp_path / name, (1_000_000, 2000))
+    rapl = energy.Rapl(str(tmp_path / "here"))
+    rapl.begin()
+    powercap(tmp_path / "here", later)
+    paths = {"before": str(tmp_path / "before"), "after": str(tmp_path / "here")}
+    (found,) = check([{"do": "joules", **paths}])
+    assert found["joules"] == pytest.approx(rapl.end(1.0)["joules"])
+    assert found["joules"] > 0 or later == (1000, 2000)
+
+
+def test_a_counter_that_cannot_be_read_tells_no_energy(check: Check, tmp_path: Path) -> None:
+    paths = {"before": str(tmp_path / "before"), "after": str(tmp_path / "after")}
+    powercap(tmp_path / "before", (1, 1))
+    counter = powercap(tmp_path / "after", (2, 2)) / "sys/class/powercap/intel-rapl:1/energy_uj"
+    counter.unlink()
+    none, other = check([
+        {"do": "joules", **paths}, {"do": "joules", "before": str(tmp_path), "after": str(tmp_path)}
+    ])  # fmt: skip
+    assert none["joules"] is other["joules"] is None
+
+
+TEGRASTATS = [
+    "RAM 2459/62843MB (lfb 5x4MB) SWAP 0/31421MB CPU [0%@729,off] GR3D_FREQ 0%@[510] "
+    "GPU@37.5C PMIC@50C VDD_IN 5079mW/5080mW VDD_CPU_GPU_CV 1001mW/1000mW VDD_SOC 1500mW/1500mW",
+    "RAM 1/2MB EMC_FREQ 0% GR3D_FREQ 0% POM_5V_GPU 40/40 POM_5V_IN 2040/2100 POM_5V_CPU 160/160",
+    "GPU 310/310 CPU 620/620 SOC 930/930 CV 0/0 VDDRQ 155/155 SYS5V 2000/2000",
+    "RAM 1/2MB GPU@37.5C", "VDD_IN mW/9000mW", "VDD_IN 5000", "",
+]  # fmt: skip
+
+
+def test_a_jetsons_power_is_read_as_in_the_harness(check: Check) -> None:
+    answers = check([{"do": "watts", "line": line} for line in TEGRASTATS])
+    found = [answer["watts"] for answer in answers]
+    assert found == pytest.approx([readings.total_watts(line) for line in TEGRASTATS])
+    assert found[:2] == [5.079, 2.04] and found[3:] == [None] * 4
 
 
 def test_conditions_are_the_harnesss(check: Check, tmp_path: Path) -> None:

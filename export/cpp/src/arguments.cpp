@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 
 #include "error.h"
 
@@ -11,7 +10,8 @@ namespace edgecls {
 const char* const kUsage =
     "usage: edgecls-infer BUNDLE (--verify | --eval DIR | --bench | --serve | --prepare | "
     "IMAGE...)\n"
-    "                     [--threads N] [--seconds S] [--queries N]\n";
+    "                     [--threads N] [--seconds S] [--queries N]\n"
+    "                     [--scenario NAME] [--qps Q] [--samples N]\n";
 const char* const kHelp =
     "\nRun, verify and measure the image classifier in the folder BUNDLE.\n\n"
     "  --verify      prove files, tensors and logits\n"
@@ -22,7 +22,12 @@ const char* const kHelp =
     "  IMAGE         images to classify\n"
     "  --threads N   CPU threads (0: the runtime's own)\n"
     "  --seconds S   shortest time of --bench (2.0)\n"
-    "  --queries N   fewest queries of --bench (662)\n\n"
+    "  --queries N   fewest queries of --bench (662, offline 1)\n"
+    "  --scenario NAME\n"
+    "                how the queries of --bench come: single-stream (otherwise), multi-stream,\n"
+    "                offline or server\n"
+    "  --qps Q       arrivals a second, with --scenario server\n"
+    "  --samples N   images in a query, with --scenario multi-stream or offline\n\n"
     "The last line on stdout is one JSON object; the exit status is 0 if it holds.\n";
 
 namespace {
@@ -55,16 +60,19 @@ class Words {
     return words_[at_++];
   }
 
-  double number(const std::string& option, double least, bool whole) {
+  double number(const std::string& option, double least, double most) {
     const std::string text = value(option);
     char* end = nullptr;
     const double result = std::strtod(text.c_str(), &end);
-    const bool fits = std::isfinite(result) && result >= least && (!whole || result < 1e9);
-    if (text.empty() || *end != '\0' || !fits || (whole && result != std::floor(result))) {
-      throw Error("--threads and --seconds are at least 0, --queries at least 1: " + option + " " +
-                  text);
-    }
-    return result;
+    if (!text.empty() && *end == '\0' && result >= least && result <= most) return result;
+    throw Error(option + " is a number from " + short_text(least) + " to " + short_text(most) +
+                ", not " + text);
+  }
+
+  long whole(const std::string& option, long least) {
+    const double result = number(option, static_cast<double>(least), 1e9);
+    if (result == std::floor(result)) return static_cast<long>(result);
+    throw Error(option + " is a whole number, not " + short_text(result));
   }
 
  private:
@@ -94,6 +102,46 @@ bool take_command(const std::string& word, Arguments& arguments, bool& chosen) {
   return false;
 }
 
+// Whether it was an option of every command, or of --bench.
+bool take_option(const std::string& word, Words& words, Arguments& arguments) {
+  Bench& bench = arguments.bench;
+  if (word == "--threads") arguments.threads = static_cast<int>(words.whole(word, 0));
+  else if (word == "--seconds") bench.seconds = words.number(word, 0, 1e9);
+  else if (word == "--queries") bench.queries = words.whole(word, 1);
+  else return false;
+  return true;
+}
+
+// Whether it was one that is refused without --bench.
+bool take_bench_option(const std::string& word, Words& words, Bench& bench) {
+  if (word == "--scenario") bench.scenario = words.value(word);
+  else if (word == "--qps") bench.qps = words.number(word, 1e-3, 1e6);
+  else if (word == "--samples") bench.samples = words.whole(word, 1);
+  else return false;
+  return true;
+}
+
+// Refuses what --bench would not use.
+void check(const Bench& bench) {
+  std::string names;
+  bool known = false;
+  for (const std::string& each : kScenarios) {
+    known = known || bench.scenario == each;
+    names += (names.empty() ? "" : ", ") + each;
+  }
+  if (!known) {
+    throw Error("argument --scenario: invalid choice: '" + bench.scenario + "' (choose from " +
+                names + ")");
+  }
+  if (bench.samples && !samples_of(bench.scenario)) {
+    throw Error("--samples does nothing in " + bench.scenario +
+                ": it is of multi-stream and offline");
+  }
+  if ((bench.scenario == "server") != bench.qps.has_value()) {
+    throw Error("--scenario server and --qps go together");
+  }
+}
+
 void check(const Arguments& arguments, bool chosen) {
   if (arguments.bundle.empty()) throw Error("give the folder of a bundle");
   if (!chosen && arguments.images.empty()) {
@@ -110,6 +158,7 @@ Arguments parse_arguments(const std::vector<std::string>& all) {
   Arguments arguments;
   Words words(all);
   bool chosen = false, options = true;
+  std::string of_bench;
   while (words.left()) {
     const std::string word = words.take();
     if (options && word == "--") {
@@ -120,12 +169,9 @@ Arguments parse_arguments(const std::vector<std::string>& all) {
     } else if (options && take_command(word, arguments, chosen)) {
       if (word == "--eval") arguments.directory = words.value(word);
       else if (words.has_value()) throw Error("argument " + word + ": takes no value");
-    } else if (options && word == "--threads") {
-      arguments.threads = static_cast<int>(words.number(word, 0, true));
-    } else if (options && word == "--seconds") {
-      arguments.seconds = words.number(word, 0, false);
-    } else if (options && word == "--queries") {
-      arguments.queries = static_cast<long>(words.number(word, 1, true));
+    } else if (options && take_option(word, words, arguments)) {
+    } else if (options && take_bench_option(word, words, arguments.bench)) {
+      of_bench = word;
     } else if (options && word.size() > 1 && word[0] == '-') {
       throw Error("unrecognized arguments: " + word);
     } else if (arguments.bundle.empty()) {
@@ -135,6 +181,10 @@ Arguments parse_arguments(const std::vector<std::string>& all) {
     }
   }
   check(arguments, chosen);
+  if (!of_bench.empty() && arguments.command != Command::bench) {
+    throw Error(of_bench + " is of --bench alone");
+  }
+  check(arguments.bench);
   return arguments;
 }
 

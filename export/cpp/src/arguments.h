@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "bench.h"
+
 namespace edgecls {
 
 struct Arguments {
@@ -14,8 +16,7 @@ struct Arguments {
   std::string directory;  // of evaluate
   std::vector<std::string> images;
   int threads = 0;
-  double seconds = 2.0;
-  long queries = 662;
+  Bench bench;
 };
 
 extern const char* const kUsage;

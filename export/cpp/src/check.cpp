@@ -5,17 +5,21 @@
 
 #include "backends/engine_cache.h"
 #include "conditions.h"
+#include "energy.h"
 #include "error.h"
 #include "files.h"
 #include "golden.h"
 #include "image.h"
 #include "json.h"
+#include "load.h"
 #include "meta.h"
 #include "npy.h"
 #include "overflow.h"
+#include "scenarios.h"
 #include "serve.h"
 #include "sha256.h"
 #include "stats.h"
+#include "tegrastats.h"
 
 namespace edgecls {
 namespace {
@@ -65,6 +69,27 @@ Json bounds(const Json& request) {
       .set("wilson", std::vector<Json>{low, high});
 }
 
+Json told(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+Json arrivals(const Json& request) {
+  Arrivals draw(request.find("qps")->number,
+                static_cast<std::uint64_t>(request.find("seed")->number));
+  Json seconds = Json::array();
+  for (int i = 0; i < 700; ++i) seconds.items.push_back(draw.next());
+  return Json::object().set("seconds", seconds);
+}
+
+// What the lines of /proc say.
+Json load(const Json& request) {
+  const auto before = cpu_times(text(request, "before")), after = cpu_times(text(request, "after"));
+  const auto tasks = running(text(request, "loadavg"));
+  const double own_ticks = request.find("own_ticks")->number;
+  return Json::object()
+      .set("shares", before && after ? shares(*before, *after, own_ticks) : Json())
+      .set("tasks", tasks ? Json(*tasks) : Json())
+      .set("runs", is_running(text(request, "thread")));
+}
+
 // Keeps an engine, or gives back the one that is kept.
 Json engine(const Json& request) {
   const EnginePlace place(text(request, "bundle"), text(request, "tensorrt"), text(request, "gpu"),
@@ -81,6 +106,16 @@ Json answer(const Json& request) {
   if (what == "overflow") {
     const std::string warning = overflow_warning(*request.find("scheme"), text(request, "cpuinfo"));
     return Json::object().set("warning", warning);
+  }
+  if (what == "arrivals") return arrivals(request);
+  if (what == "load") return load(request);
+  if (what == "joules") {
+    const auto before = read_rapl(text(request, "before")),
+               after = read_rapl(text(request, "after"));
+    return Json::object().set("joules", told(joules(before, after)));
+  }
+  if (what == "watts") {
+    return Json::object().set("watts", told(total_watts(text(request, "line"))));
   }
   if (what == "bounds") return bounds(request);
   if (what == "engine") return engine(request);

@@ -1,12 +1,9 @@
 #include "conditions.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,21 +14,6 @@
 namespace edgecls {
 namespace fs = std::filesystem;
 namespace {
-
-// What `folder` holds under `prefix` and a number, sorted; nothing where it cannot be read.
-std::vector<std::string> numbered(const std::string& folder, const std::string& prefix) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator each(folder, error), end; !error && each != end;
-       each.increment(error)) {
-    const std::string name = each->path().filename().string();
-    const bool fits = name.size() > prefix.size() && name.compare(0, prefix.size(), prefix) == 0 &&
-                      name.find_first_not_of("0123456789", prefix.size()) == name.npos;
-    if (fits) found.push_back(each->path().string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
 
 std::optional<double> number(const std::string& folder, const char* name) {
   const std::string text = first_line(joined(folder, name));
@@ -113,21 +95,6 @@ Json conditions(const std::string& root) {
   add_temperatures(result, sys);
   add_throttling(result, sys);
   return result;
-}
-
-std::int64_t peak_rss_bytes() {
-  // VmHWM first: ru_maxrss also counts the process that started this one, before it was replaced.
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6) * 1024;
-  }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-#ifdef __APPLE__
-  return usage.ru_maxrss;
-#else
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-#endif
 }
 
 }  // namespace edgecls

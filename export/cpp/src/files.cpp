@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -50,6 +51,33 @@ std::string first_line(const std::string& path) {
   char buffer[256];
   if (!stream || !std::fgets(buffer, sizeof buffer, stream.get())) return "";
   return std::string(buffer, std::strcspn(buffer, "\n"));
+}
+
+std::vector<std::string> numbered(const std::string& folder, const std::string& prefix) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator each(folder, error), end; !error && each != end;
+       each.increment(error)) {
+    const std::string name = each->path().filename().string();
+    const bool fits = name.size() > prefix.size() && name.compare(0, prefix.size(), prefix) == 0 &&
+                      name.find_first_not_of("0123456789", prefix.size()) == name.npos;
+    if (fits) found.push_back(each->path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::error_code error;
+  const fs::path place = fs::temp_directory_path(error);
+  // Android has no /tmp.
+  path = (error ? fs::path("/data/local/tmp") : place) / "edgecls-XXXXXX";
+  if (!mkdtemp(path.data())) throw Error(path + " cannot be made: " + std::strerror(errno));
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
 }
 
 void write_file(const std::string& path, const std::vector<std::string_view>& parts) {

@@ -261,6 +261,12 @@ Json& Json::set(std::string name, Json value) {
 
 Json parse_json(std::string_view text) { return Parser(text).document(); }
 
+std::string short_text(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%g", value);
+  return buffer;
+}
+
 std::string to_text(const Json& value) {
   std::string out;
   write(out, value);

@@ -54,6 +54,9 @@ struct Json {
 // Throws Error with the place of the first fault.
 Json parse_json(std::string_view text);
 
+// A number for a person to read, such as 0.001.
+std::string short_text(double value);
+
 // One line. A number that is not finite becomes null.
 std::string to_text(const Json& value);
 

@@ -8,8 +8,10 @@
 #include <memory>
 
 #include "arguments.h"
+#include "bench.h"
 #include "error.h"
 #include "measure.h"
+#include "memory.h"
 #include "meta.h"
 #include "runner.h"
 #include "serve.h"
@@ -58,15 +60,16 @@ Json run(const Arguments& arguments, std::FILE* out) {
   }
   if (!changed.empty()) throw Error("the bundle is damaged: " + changed, "copy it again");
   check_kit(meta);
+  const std::int64_t baseline_bytes = resident_bytes();
   std::unique_ptr<Runner> runner;
   const double load_ms =
       timed_ms([&] { runner = make_runner(arguments.bundle, meta, arguments.threads); });
   if (arguments.command == Command::prepare) return prepared(*runner);
-  Server server(arguments.bundle, meta, *runner, load_ms);
+  Server server(arguments.bundle, meta, *runner, load_ms, baseline_bytes);
   switch (arguments.command) {
     case Command::verify: return server.verify();
     case Command::evaluate: return server.evaluate(arguments.directory);
-    case Command::bench: return server.bench(arguments.seconds, arguments.queries);
+    case Command::bench: return bench(server, arguments.bench);
     case Command::serve: serve(server, out); return Json::object().set("ok", true);
     default: return server.predict(arguments.images);
   }

@@ -12,23 +12,47 @@
 namespace edgecls {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Of decoded images that wait for their turn: a photograph of 12 megapixels has 36 MB.
+constexpr std::size_t kMostDecodedBytes = std::size_t{1} << 26;
 
-double milliseconds(Clock::duration time) {
-  return std::chrono::duration<double, std::milli>(time).count();
+Query inference(Runner& runner, const Images& tensors, std::size_t size) {
+  const std::size_t count = tensors.count, bytes = tensors.image_bytes();
+  return [&runner, images = ring(tensors, size), size, count, bytes](std::size_t i) {
+    runner.run(images.data() + (i % count) * bytes, size);
+  };
 }
 
-// As many images a query as the model takes at once; the first ones follow the last again.
-Query inference(Runner& runner, const Images& tensors) {
-  const std::size_t size = at_once(runner);
-  std::vector<std::uint8_t> ring;
-  for (std::size_t i = 0; i < tensors.count + size - 1; ++i) {
-    const std::uint8_t* image = tensors.image(i % tensors.count);
-    ring.insert(ring.end(), image, image + tensors.image_bytes());
+Query preprocess(const Preprocess& how, const std::vector<std::string>& files) {
+  std::vector<Picture> pictures;
+  std::size_t held = 0;
+  for (const std::string& file : files) {
+    Picture picture = how.decoded(file);
+    held += picture.values.size();
+    if (!pictures.empty() && held > kMostDecodedBytes) break;
+    pictures.push_back(std::move(picture));
   }
-  const std::size_t count = tensors.count, bytes = tensors.image_bytes();
-  return [&runner, ring = std::move(ring), size, count, bytes](std::size_t i) {
-    runner.run(ring.data() + (i % count) * bytes, size);
+  return [&how, pictures = std::move(pictures)](std::size_t i) {
+    how.apply(pictures[i % pictures.size()]);
+  };
+}
+
+// The label of the likeliest class of one image.
+const std::string& label(const float* logits, std::size_t classes, const Meta& meta) {
+  const auto shares = probabilities(logits, classes, meta.postprocess.temperature);
+  const auto best = std::max_element(shares.begin(), shares.end()) - shares.begin();
+  return meta.labels.at(static_cast<std::size_t>(best));
+}
+
+Query postprocess(Runner& runner, const Meta& meta, const Images& tensors) {
+  Logits logits;
+  for (std::size_t i = 0; i < tensors.count; ++i) {
+    const Logits one = runner.run(tensors.image(i), 1);
+    logits.classes = one.classes;
+    logits.values.insert(logits.values.end(), one.values.begin(), one.values.end());
+  }
+  logits.count = tensors.count;
+  return [&meta, logits = std::move(logits)](std::size_t i) {
+    label(logits.row(i % logits.count), logits.classes, meta);
   };
 }
 
@@ -44,34 +68,30 @@ std::vector<double> probabilities(const float* logits, std::size_t classes, doub
   return shares;
 }
 
-Query query(const std::string& phase, Runner& runner, const Meta& meta, const Images& tensors,
-            const std::vector<std::string>& files) {
-  if (phase == "inference") return inference(runner, tensors);
-  if (phase != "preprocess" && phase != "end_to_end") {
-    throw Error("unknown phase: '" + phase + "'", "valid: inference, preprocess, end_to_end");
+std::vector<std::uint8_t> ring(const Images& tensors, std::size_t size) {
+  std::vector<std::uint8_t> images;
+  images.reserve((tensors.count + size - 1) * tensors.image_bytes());
+  for (std::size_t i = 0; i < tensors.count + size - 1; ++i) {
+    const std::uint8_t* image = tensors.image(i % tensors.count);
+    images.insert(images.end(), image, image + tensors.image_bytes());
   }
+  return images;
+}
+
+Query query(const std::string& phase, Runner& runner, const Meta& meta, const Images& tensors,
+            const std::vector<std::string>& files, std::optional<std::size_t> samples) {
+  if (phase == "inference") return inference(runner, tensors, samples.value_or(at_once(runner)));
+  if (phase == "postprocess") return postprocess(runner, meta, tensors);
   if (!reads_images()) decode("", false);  // says what is missing
-  if (phase == "preprocess") {
-    return [&meta, &files](std::size_t i) { meta.preprocess.load(files[i % files.size()]); };
+  if (phase == "preprocess") return preprocess(meta.preprocess, files);
+  if (phase == "decode") {
+    return [&meta, &files](std::size_t i) { meta.preprocess.decoded(files[i % files.size()]); };
   }
   return [&runner, &meta, &files](std::size_t i) {
     const std::vector<std::uint8_t> image = meta.preprocess.load(files[i % files.size()]);
     const Logits logits = runner.run(image.data(), 1);
-    probabilities(logits.row(0), logits.classes, meta.postprocess.temperature);
+    label(logits.row(0), logits.classes, meta);
   };
-}
-
-std::vector<double> sample(const Query& ask, double seconds, long queries, long warmup) {
-  for (long i = 0; i < warmup; ++i) ask(static_cast<std::size_t>(i));
-  std::vector<double> samples;
-  const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
-  for (std::size_t i = 0;; ++i) {
-    const auto begin = Clock::now();
-    ask(i);
-    const auto end = Clock::now();
-    samples.push_back(milliseconds(end - begin));
-    if (static_cast<long>(samples.size()) >= queries && end >= deadline) return samples;
-  }
 }
 
 Json summary(std::vector<double> samples) {
@@ -83,14 +103,13 @@ Json summary(std::vector<double> samples) {
     result.set(name, percentile(samples, percent));
     result.set(name + "_bound", percentile_upper_bound(samples, percent));
   }
-  const double total = std::accumulate(samples.begin(), samples.end(), 0.0);
-  return result.set("throughput_per_s", 1e3 * static_cast<double>(samples.size()) / total);
+  return result;
 }
 
 double timed_ms(const std::function<void()>& call) {
   const auto begin = Clock::now();
   call();
-  return milliseconds(Clock::now() - begin);
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
 }  // namespace edgecls

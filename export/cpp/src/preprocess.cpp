@@ -175,23 +175,27 @@ Preprocess Preprocess::from_json(const Json& data) {
   return how;
 }
 
-std::vector<std::uint8_t> Preprocess::apply(Picture picture) const {
-  picture = mode == "L" ? to_gray(std::move(picture)) : to_rgb(std::move(picture));
-  if (picture.width != width() || picture.height != height()) {
-    picture = resize == "stretch" ? scale(*this, picture, width(), height())
-              : resize == "pad"   ? padded(*this, picture)
-                                  : cropped(*this, picture);
-  }
+Picture Preprocess::decoded(std::string_view encoded) const {
+  Picture picture = decode(encoded, exif);
+  return mode == "L" ? to_gray(std::move(picture)) : to_rgb(std::move(picture));
+}
+
+std::vector<std::uint8_t> Preprocess::apply(const Picture& picture) const {
+  const bool fits = picture.width == width() && picture.height == height();
+  Picture result = fits                  ? picture
+                   : resize == "stretch" ? scale(*this, picture, width(), height())
+                   : resize == "pad"     ? padded(*this, picture)
+                                         : cropped(*this, picture);
   if (mode == "BGR") {
-    for (std::size_t i = 0; i < picture.values.size(); i += 3) {
-      std::swap(picture.values[i], picture.values[i + 2]);
+    for (std::size_t i = 0; i < result.values.size(); i += 3) {
+      std::swap(result.values[i], result.values[i + 2]);
     }
   }
-  return std::move(picture.values);
+  return std::move(result.values);
 }
 
 std::vector<std::uint8_t> Preprocess::load(std::string_view encoded) const {
-  return apply(decode(encoded, exif));
+  return apply(decoded(encoded));
 }
 
 }  // namespace edgecls

@@ -31,9 +31,12 @@ struct Preprocess {
   std::size_t width() const { return static_cast<std::size_t>(size[1]); }
   std::size_t channels() const { return mode == "L" ? 1 : 3; }
 
-  // uint8[H, W, C] of a decoded picture, in the order of `mode`.
-  std::vector<std::uint8_t> apply(Picture picture) const;
-  // The same of an encoded image. Throws Error with the reason.
+  // The pixels of an encoded image, upright and with the channels of `mode`: `apply` has only to
+  // resize them. Throws Error with the reason.
+  Picture decoded(std::string_view encoded) const;
+  // uint8[H, W, C] of such a picture, in the order of `mode`.
+  std::vector<std::uint8_t> apply(const Picture& picture) const;
+  // Both.
   std::vector<std::uint8_t> load(std::string_view encoded) const;
 };
 

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "json.h"
 #include "meta.h"
+#include "operators.h"
 #include "tensor.h"
 
 namespace edgecls {
@@ -22,6 +23,18 @@ class Runner {
   virtual std::size_t batch() const { return 1; }
   // The runtime's version, the provider that really runs, its threads.
   virtual Json about() const = 0;
+  // The runtime's name: the first word of what `about` tells.
+  std::string runtime() const {
+    const std::string told = about().find("runtime")->text;
+    return told.substr(0, told.find(' '));
+  }
+  // Every operator in the order of execution, by the runtime's own profiler, in a session of its
+  // own: what is measured otherwise does not change. images: `count` of them, asked `queries` times
+  // after kBeforeProfile. Throws Error where the kit has no profiler.
+  virtual std::vector<Operator> profile(const std::uint8_t*, std::size_t, long) {
+    throw Error("the kit of " + runtime() + " has no profiler",
+                "ask a bundle of the same model for onnxruntime or openvino");
+  }
 };
 
 // Calls `run_batch(images, size, logits)` for `batch` images after the other, or once for all of

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <map>
 #include <utility>
@@ -15,54 +14,17 @@
 #include "golden.h"
 #include "image.h"
 #include "measure.h"
+#include "memory.h"
 #include "npy.h"
+#include "request.h"
 
 namespace edgecls {
 namespace {
 
-using Kind = Json::Kind;
-
-const std::string& text(const Json& request, const char* name) {
-  const Json* value = request.find(name);
-  if (!value || !value->is(Kind::string)) {
-    throw Error(std::string("the request needs a text '") + name + "'");
-  }
-  return value->text;
-}
-
-double number(const Json& request, const char* name, double otherwise) {
-  const Json* value = request.find(name);
-  if (!value) return otherwise;
-  if (!value->is_number() || std::fabs(value->number) > 1e12) {
-    throw Error(std::string("'") + name + "' is no number that can be used");
-  }
-  return value->number;
-}
-
-std::vector<std::string> texts(const Json& request, const char* name) {
-  const Json* value = request.find(name);
-  std::vector<std::string> result;
-  if (!value || !value->is(Kind::array)) {
-    throw Error(std::string("the request needs a list '") + name + "'");
-  }
-  for (const Json& item : value->items) {
-    if (!item.is(Kind::string)) throw Error(std::string("'") + name + "' holds what is no text");
-    result.push_back(item.text);
-  }
-  return result;
-}
-
-Json parse(const std::string& line) {
-  Json request;
-  try {
-    request = parse_json(line);
-  } catch (const Error&) {
-    throw Error("not a line of JSON: '" + line.substr(0, 200) + "'");
-  }
-  if (!request.is(Kind::object) || !request.find("do")) {
-    throw Error("not a request: '" + line.substr(0, 200) + "' has no 'do'");
-  }
-  return request;
+// The answer to a `round`.
+Json told(const Measured& round) {
+  const std::vector<double>& samples = round.samples_ms;
+  return to_json(round).set("samples_ms", std::vector<Json>(samples.begin(), samples.end()));
 }
 
 Json failure(const std::string& cause, const std::string& fix) {
@@ -71,11 +33,13 @@ Json failure(const std::string& cause, const std::string& fix) {
 
 }  // namespace
 
-Server::Server(std::string folder, const Meta& meta, Runner& runner, double load_ms)
+Server::Server(std::string folder, const Meta& meta, Runner& runner, double load_ms,
+               std::int64_t baseline_bytes)
     : folder_(std::move(folder)),
       meta_(meta),
       runner_(runner),
       load_ms_(load_ms),
+      baseline_bytes_(baseline_bytes),
       tensors_(golden_inputs(folder_, meta)) {
   if (reads_images()) {
     for (const std::string& path : golden_paths(folder_, meta_)) files_.push_back(read_file(path));
@@ -90,19 +54,32 @@ Json Server::hello() const {
       .set("about", about)
       .set("pid", static_cast<std::int64_t>(getpid()))
       .set("load_ms", load_ms_)
-      .set("first_inference_ms", first_inference_ms_);
+      .set("first_inference_ms", first_inference_ms_)
+      .set("baseline_rss_bytes", baseline_bytes_);
 }
 
-Json Server::round(const Json& request) {
-  const std::string phase = request.find("phase") ? text(request, "phase") : "inference";
-  const Query ask = query(phase, runner_, meta_, tensors_, files_);
-  Json samples = Json::array();
-  for (const double each : sample(ask, number(request, "seconds", 0.0),
-                                  static_cast<long>(number(request, "queries", 1)),
-                                  static_cast<long>(number(request, "warmup", 0)))) {
-    samples.items.push_back(each);
+Json Server::memory() const {
+  return Json::object().set("rss_bytes", peak_bytes()).set("baseline_rss_bytes", baseline_bytes_);
+}
+
+Measured Server::round(const Round& asked) {
+  const bool inference = asked.phase == "inference";
+  const std::size_t size = inference ? asked.samples.value_or(at_once(runner_)) : 1;
+  return measured(query(asked.phase, runner_, meta_, tensors_, files_, asked.samples), asked, size);
+}
+
+Json Server::profile(const Json& request) {
+  const long queries = whole(request, "queries", 50, 1, 1000);
+  const std::size_t size = at_once(runner_);
+  Json operators = Json::array();
+  for (const Operator& each : runner_.profile(ring(tensors_, size).data(), size, queries)) {
+    operators.items.push_back(
+        Json::object().set("name", each.name).set("type", each.type).set("ms", each.ms));
   }
-  return Json::object().set("samples_ms", samples);
+  return Json::object()
+      .set("operators", operators)
+      .set("queries", static_cast<std::int64_t>(queries))
+      .set("profiler", runner_.runtime());
 }
 
 Json Server::infer(const Json& request) {
@@ -134,24 +111,17 @@ Json Server::evaluate(const std::string& directory) {
   return edgecls::evaluate(directory, meta_, runner_);
 }
 
-Json Server::bench(double seconds, long queries) {
-  const Query ask = query("inference", runner_, meta_, tensors_, files_);
-  const long warmup = std::max(20L, queries / 10);
-  Json result = summary(sample(ask, seconds, queries, warmup));
-  for (auto& [name, value] : hello().members) result.set(name, value);
-  return result.set("rss_bytes", peak_rss_bytes()).set("ok", true);
-}
-
 Json Server::handle(const Json& request) {
   const std::map<std::string, std::function<Json()>> handlers{
       {"conditions", [] { return conditions(); }},
       {"evaluate", [&] { return evaluate(text(request, "directory")); }},
       {"hello", [&] { return hello(); }},
       {"infer", [&] { return infer(request); }},
-      {"memory", [] { return Json::object().set("rss_bytes", peak_rss_bytes()); }},
+      {"memory", [&] { return memory(); }},
       {"predict", [&] { return predict(texts(request, "images")); }},
+      {"profile", [&] { return profile(request); }},
       {"quit", [] { return Json::object().set("quit", true); }},
-      {"round", [&] { return round(request); }},
+      {"round", [&] { return told(round(Round::from_json(request))); }},
       {"verify", [&] { return verify(); }},
   };
   const auto found = handlers.find(text(request, "do"));
@@ -163,7 +133,7 @@ Json Server::handle(const Json& request) {
 
 Json Server::answer(const std::string& line) {
   try {
-    Json answer = handle(parse(line));
+    Json answer = handle(parse_request(line));
     if (!answer.find("ok")) answer.set("ok", true);
     return answer;
   } catch (const Error& error) {

@@ -6,24 +6,40 @@
 
 #include "error.h"
 #include "files.h"
+#include "operators.h"
 #include "overflow.h"
 #include "runner.h"
 
 namespace edgecls {
 namespace {
 
+constexpr const char* kTime = "_kernel_time";
+
+// Of the profile of a session, one event a line of its list: the kernels of the last `queries`.
+std::vector<Operator> operators_of(const Json& events, long queries) {
+  OperatorTimes times(queries);
+  const auto text = [](const Json* value) { return value ? value->text : std::string(); };
+  long before = kBeforeProfile;
+  for (const Json& event : events.items) {
+    std::string name = text(event.find("name"));
+    if (name == "model_run") --before;  // told after its kernels
+    const std::size_t end = name.rfind(kTime);
+    if (before > 0 || text(event.find("cat")) != "Node" || end == name.npos) continue;
+    const Json *took = event.find("dur"), *more = event.find("args");
+    name.resize(end);
+    times.add(name, more ? text(more->find("op_name")) : "", took ? took->number / 1e3 : 0.0);
+  }
+  return times.operators();
+}
+
 class OnnxRuntime : public Runner {
  public:
   OnnxRuntime(const std::string& path, const Meta& meta, int threads)
-      : threads_(threads),
+      : path_(path),
+        threads_(threads),
         environment_(ORT_LOGGING_LEVEL_ERROR, "edgecls"),
         memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeCPU)) {
-    Ort::SessionOptions options;
-    options.SetIntraOpNumThreads(threads);
-    options.SetInterOpNumThreads(1);
-    options.SetLogSeverityLevel(3);
-    // No other provider is added, so that none but the CPU's can run.
-    session_ = Ort::Session(environment_, path.c_str(), options);
+    session_ = Ort::Session(environment_, path_.c_str(), options());
     Ort::AllocatorWithDefaultOptions allocator;
     input_ = session_.GetInputNameAllocated(0, allocator).get();
     output_ = session_.GetOutputNameAllocated(0, allocator).get();
@@ -59,8 +75,30 @@ class OnnxRuntime : public Runner {
     return told;
   }
 
+  std::vector<Operator> profile(const std::uint8_t* images, std::size_t count,
+                                long queries) override {
+    const TemporaryFolder folder;
+    Ort::SessionOptions profiled = options();
+    profiled.EnableProfiling(joined(folder.path, "profile").c_str());
+    Ort::Session session(environment_, path_.c_str(), profiled);
+    for (long i = 0; i < kBeforeProfile + queries; ++i) run_on(session, images, count);
+    Ort::AllocatorWithDefaultOptions allocator;
+    const std::string file = session.EndProfilingAllocated(allocator).get();
+    return operators_of(parse_json(read_file(file)), queries);
+  }
+
  private:
-  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+  Ort::SessionOptions options() const {
+    Ort::SessionOptions options;
+    options.SetIntraOpNumThreads(threads_);
+    options.SetInterOpNumThreads(1);
+    options.SetLogSeverityLevel(3);
+    // No other provider is added, so that none but the CPU's can run.
+    return options;
+  }
+
+  std::vector<Ort::Value> run_on(Ort::Session& session, const std::uint8_t* images,
+                                 std::size_t size) const {
     std::vector<std::int64_t> shape = shape_;
     shape[0] = static_cast<std::int64_t>(size);
     // ONNX Runtime takes the memory as it is, and only reads it.
@@ -68,8 +106,11 @@ class OnnxRuntime : public Runner {
         Ort::Value::CreateTensor<std::uint8_t>(memory_, const_cast<std::uint8_t*>(images),
                                                size * image_bytes_, shape.data(), shape.size());
     const char *input = input_.c_str(), *output = output_.c_str();
-    const std::vector<Ort::Value> out =
-        session_.Run(Ort::RunOptions{nullptr}, &input, &in, 1, &output, 1);
+    return session.Run(Ort::RunOptions{nullptr}, &input, &in, 1, &output, 1);
+  }
+
+  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+    const std::vector<Ort::Value> out = run_on(session_, images, size);
     const auto info = out[0].GetTensorTypeAndShapeInfo();
     if (info.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
       throw Error("the model file gives no float32 logits", "export the bundle again");
@@ -80,6 +121,7 @@ class OnnxRuntime : public Runner {
     all.values.insert(all.values.end(), values, values + count);
   }
 
+  const std::string path_;
   const int threads_;
   std::string warning_;
   Ort::Env environment_;

@@ -2,8 +2,11 @@
 // export/openvino/infer.py.
 #include <openvino/openvino.hpp>
 
+#include <cstring>
+
 #include "error.h"
 #include "files.h"
+#include "operators.h"
 #include "overflow.h"
 #include "runner.h"
 
@@ -40,23 +43,32 @@ void check_bf16(ov::Core& core, const std::string& device) {
   throw Error("this CPU has no bf16", "export fp32 or int8 for it");
 }
 
+// What `request` tells of its operators, so many times; not of those that were fused into others.
+void add_times(OperatorTimes& times, const ov::InferRequest& request, long weight) {
+  for (const ov::ProfilingInfo& each : request.get_profiling_info()) {
+    if (each.status != ov::ProfilingInfo::Status::EXECUTED) continue;
+    const auto microseconds = static_cast<double>(each.real_time.count() * weight);
+    times.add(each.node_name, each.node_type, microseconds / 1e3);
+  }
+}
+
 class OpenVino : public Runner {
  public:
   OpenVino(const std::string& path, const Meta& meta, int threads)
-      : threads_(threads), device_(device_of(meta)) {
+      : threads_(threads), path_(path), device_(device_of(meta)) {
     ov::Core core;
     check_device(core, device_);
     const bool cpu = device_ == kCpu, bf16 = meta.precision == "bf16";
     if (bf16) check_bf16(core, device_);
     // What floats are computed in is said always: on its own OpenVINO goes to bf16 or fp16 where
     // the device is quicker so. int8 layers stay int8.
-    ov::AnyMap settings{{"PERFORMANCE_HINT", "LATENCY"},
-                        {"INFERENCE_PRECISION_HINT", bf16  ? "bf16"
-                                                     : cpu ? "f32"
-                                                           : "f16"}};
-    if (cpu) settings["NUM_STREAMS"] = "1";
-    if (cpu && threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(threads);
-    model_ = core.compile_model(path, device_, settings);
+    settings_ = {{"PERFORMANCE_HINT", "LATENCY"},
+                 {"INFERENCE_PRECISION_HINT", bf16  ? "bf16"
+                                              : cpu ? "f32"
+                                                    : "f16"}};
+    if (cpu) settings_["NUM_STREAMS"] = "1";
+    if (cpu && threads) settings_["INFERENCE_NUM_THREADS"] = std::to_string(threads);
+    model_ = core.compile_model(path_, device_, settings_);
     check_devices();
     if (cpu) warning_ = overflow_warning(meta.scheme);
     request_ = model_.create_infer_request();
@@ -67,11 +79,11 @@ class OpenVino : public Runner {
     }
     check_input(meta, shape, input.get_element_type() == ov::element::u8);
     shape_.assign(shape.begin(), shape.end());
+    image_bytes_ = shape_[1] * shape_[2] * shape_[3];
   }
 
   Logits run(const std::uint8_t* images, std::size_t count) override {
-    const std::size_t image = shape_[1] * shape_[2] * shape_[3];
-    return in_batches(images, count, image, batch(),
+    return in_batches(images, count, image_bytes_, batch(),
                       [this](const std::uint8_t* batch, std::size_t size, Logits& all) {
                         run_batch(batch, size, all);
                       });
@@ -91,6 +103,28 @@ class OpenVino : public Runner {
     return told;
   }
 
+  std::vector<Operator> profile(const std::uint8_t* images, std::size_t count,
+                                long queries) override {
+    ov::AnyMap settings = settings_;
+    settings["PERF_COUNT"] = "YES";
+    ov::Core core;
+    ov::CompiledModel model = core.compile_model(path_, device_, settings);
+    ov::InferRequest request = model.create_infer_request();
+    std::memcpy(bind(request, count).data(), images, count * image_bytes_);
+    const long all = kBeforeProfile + queries;
+    const bool cpu = device_ == kCpu;
+    OperatorTimes times(queries);
+    for (long done = 1; done <= all; ++done) {
+      request.infer();
+      // The CPU tells the mean of all queries since it was compiled, others the last one's own
+      // time.
+      if (cpu && done == kBeforeProfile) add_times(times, request, -done);
+      if (cpu && done == all) add_times(times, request, done);
+      if (!cpu && done > kBeforeProfile) add_times(times, request, 1);
+    }
+    return times.operators();
+  }
+
  private:
   void check_devices() const {
     const std::vector<std::string> runs = model_.get_property(ov::execution_devices);
@@ -100,12 +134,19 @@ class OpenVino : public Runner {
     throw Error("OpenVINO runs on " + names + " instead of " + device_);
   }
 
-  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+  // A tensor for `size` images, from now on the input of `request`.
+  ov::Tensor bind(ov::InferRequest& request, std::size_t size) const {
     ov::Shape shape = shape_;
     shape[0] = size;
-    // OpenVINO takes the memory as it is, and only reads it.
-    request_.set_input_tensor(
-        ov::Tensor(ov::element::u8, shape, const_cast<std::uint8_t*>(images)));
+    const ov::Tensor tensor(ov::element::u8, shape);
+    request.set_input_tensor(tensor);
+    return tensor;
+  }
+
+  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+    // It stays bound, as in infer.py: OpenVINO prepares a query anew for another.
+    if (!given_ || given_.get_shape()[0] != size) given_ = bind(request_, size);
+    std::memcpy(given_.data(), images, size * image_bytes_);
     request_.infer();
     const ov::Tensor out = request_.get_output_tensor();
     all.classes = out.get_shape().back();
@@ -114,11 +155,14 @@ class OpenVino : public Runner {
   }
 
   const int threads_;
-  const std::string device_;
+  const std::string path_, device_;
+  ov::AnyMap settings_;
   std::string warning_;
   ov::CompiledModel model_;
   ov::InferRequest request_;
   ov::Shape shape_;
+  std::size_t image_bytes_ = 0;
+  ov::Tensor given_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "engine_cache.h"
 #include "error.h"
 #include "files.h"
+#include "layer_times.h"
 #include "runner.h"
 
 static_assert(NV_TENSORRT_MAJOR >= 10, "TensorRT 10 or newer is needed (JetPack 6.1 or newer)");
@@ -144,8 +145,23 @@ class TensorRt : public Runner {
     const std::size_t most = free_ ? std::min(std::max<std::size_t>(count, 1), most_) : most_;
     return in_batches(images, count, image_bytes_, most,
                       [this](const std::uint8_t* batch, std::size_t size, Logits& all) {
-                        run_batch(batch, size, all);
+                        run_batch(*context_, batch, size, all);
                       });
+  }
+
+  std::vector<Operator> profile(const std::uint8_t* images, std::size_t count,
+                                long queries) override {
+    LayerTimes times(queries);  // it is told until its context goes
+    const auto context = made(engine_->createExecutionContext(), "an execution context");
+    set_address(*context, input_, device_in_);
+    set_address(*context, output_, device_out_);
+    context->setProfiler(&times);
+    for (long i = 0; i < kBeforeProfile + queries; ++i) {
+      times.is_counted = i >= kBeforeProfile;
+      Logits ignored;
+      run_batch(*context, images, count, ignored);
+    }
+    return times.operators();
   }
 
   std::size_t batch() const override { return free_ ? 0 : most_; }
@@ -163,17 +179,18 @@ class TensorRt : public Runner {
   }
 
  private:
-  void run_batch(const std::uint8_t* images, std::size_t size, Logits& all) {
+  void run_batch(nvinfer1::IExecutionContext& context, const std::uint8_t* images, std::size_t size,
+                 Logits& all) {
     std::memcpy(host_in_, images, size * image_bytes_);
     if (free_) {
       nvinfer1::Dims shape = engine_->getTensorShape(input_.c_str());
       shape.d[0] = static_cast<int>(size);
-      if (!context_->setInputShape(input_.c_str(), shape)) {
+      if (!context.setInputShape(input_.c_str(), shape)) {
         throw Error("the engine takes no batch of " + std::to_string(size));
       }
     }
     cuda_.upload(device_in_, host_in_, size * image_bytes_);
-    if (!context_->enqueueV3(cuda_.stream())) {
+    if (!context.enqueueV3(cuda_.stream())) {
       throw Error("TensorRT could not run the engine: see the messages above");
     }
     const std::size_t values_count = size * classes_;
@@ -228,7 +245,12 @@ class TensorRt : public Runner {
   void take(const std::string& name, std::size_t bytes, void*& host, void*& device) {
     host = cuda_.pinned(bytes);
     device = cuda_.device_memory(bytes);
-    if (!context_->setTensorAddress(name.c_str(), device)) {
+    set_address(*context_, name, device);
+  }
+
+  static void set_address(nvinfer1::IExecutionContext& context, const std::string& name,
+                          void* device) {
+    if (!context.setTensorAddress(name.c_str(), device)) {
       throw Error("TensorRT refuses the memory of " + name);
     }
   }

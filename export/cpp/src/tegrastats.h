@@ -1,0 +1,39 @@
+// A Jetson's tegrastats in the background; what it said in between is read at the end.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace edgecls {
+
+// The power in a line of tegrastats: of the whole module where a rail tells it, else the sum of all
+// rails. Nothing where there are none.
+std::optional<double> total_watts(const std::string& line);
+
+class Tegrastats {
+ public:
+  // Nothing where there is no tegrastats.
+  static std::unique_ptr<Tegrastats> start();
+  ~Tegrastats();
+  Tegrastats(const Tegrastats&) = delete;
+  Tegrastats& operator=(const Tegrastats&) = delete;
+
+  void begin();
+  // Since `begin`. Its lines come at equal distances: their mean is the mean over the time.
+  std::optional<double> mean_watts() const;
+
+ private:
+  using Stream = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+  Tegrastats(Stream said, pid_t process) : said_(std::move(said)), process_(process) {}
+  off_t size() const;
+
+  Stream said_;
+  pid_t process_;
+  off_t from_ = 0;
+};
+
+}  // namespace edgecls
