@@ -15,7 +15,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -118,11 +117,15 @@ def main() -> None:
     baseline, begin = resident_bytes(), time.perf_counter()
     call = loaded(file, int(sys.argv[-1]))
     load_ms = 1e3 * (time.perf_counter() - begin)
-    if query == "bare":
-        ask = partial(call, normalised(image, constants))
-    else:
-        ask = lambda: call(normalised(image, constants))  # noqa: E731
-    serve(ask, load_ms, baseline, answers)
+    ready = normalised(image, constants)
+
+    def whole() -> Any:
+        return call(normalised(image, constants))
+
+    def bare() -> Any:
+        return call(ready)
+
+    serve({"whole": whole, "bare": bare}[query], load_ms, baseline, answers)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def nncf(given: Path, out: Path) -> None:
 
 def olive(given: Path, out: Path) -> None:
     """A workflow of two passes: OnnxConversion and OnnxStaticQuantization."""
-    from olive import run
+    from olive import run  # type: ignore[import-not-found]
 
     script = str(Path(__file__).with_name("peers_olive.py"))
     config = {

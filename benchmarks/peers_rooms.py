@@ -45,10 +45,11 @@ class Room:
     packages: tuple[str, ...]
 
 
-# Olive imports requests without asking for it.
-OLIVE = Room("olive", ("olive-ai", "requests", "torch", "onnxruntime"))
+# Olive imports requests without asking for it. torchvision is what nets are made of.
+OLIVE = Room("olive", ("olive-ai", "requests", "torch", "torchvision", "onnxruntime"))
 BY_HAND = Room(
-    "by-hand", ("torch", "onnx", "onnxscript", "onnxruntime", "sympy", "nncf", "openvino")
+    "by-hand",
+    ("torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "sympy", "nncf", "openvino"),
 )
 ULTRALYTICS = Room("ultralytics", ("ultralytics", "onnx", "onnxruntime", "openvino", "nncf"))
 
