@@ -200,8 +200,8 @@ def images(count: int, out: Path, cifar: Path | None) -> Path:
 
 def prepared(folder: Path, out: Path) -> None:
     """What a process of its own does: the images of a folder as a training would get them."""
-    means = {"mean": random_net.MEAN, "std": random_net.STD}
-    preprocess = Preprocess((SIDE, SIDE), mode="RGB", **means)
+    mean, std = random_net.MEAN, random_net.STD
+    preprocess = Preprocess((SIDE, SIDE), mode="RGB", mean=mean, std=std)
     datas.prepare(folder, preprocess, datas.SplitFractions(0.8, 0.1, 0.1), 0, out)
 
 
