@@ -50,8 +50,10 @@ class Runner:
         return self.in_batches(self._run, images, self.batch)
 
     def _run(self, images):
-        # PyTorch warns of an array that is read-only, and writes to none.
-        given = images if images.flags.writeable else images.copy()
+        # PyTorch warns of an array that is read-only, and writes to none; ExecuTorch reads one with
+        # strides as if it had none.
+        fits = images.flags.writeable and images.flags.c_contiguous
+        given = images if fits else images.copy()
         return self.method.execute([self.tensor(given)])[0].numpy()
 
     def about(self):

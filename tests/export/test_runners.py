@@ -32,6 +32,8 @@ HERE = [
     for why in [f"pip install 'edgecls[{target}]' brings its converter"]
 ]
 PROFILERS = ["onnxruntime", "openvino"]
+# ExecuTorch says so of what it has in Python.
+pytestmark = pytest.mark.filterwarnings("ignore:This API is experimental")
 
 
 @pytest.fixture
