@@ -102,6 +102,7 @@ def test_every_figure_of_a_row_says_its_unit_or_is_a_share() -> None:
                 "_high",
                 "_diff",
                 "_agreement",
+                "_mj",
                 "qps",
             )
             assert each.name.endswith((*units, "p_value"))
