@@ -573,7 +573,10 @@ class Measurement:
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise EdgeclsError(f"not a line of results.jsonl: {line[:80]!r}") from error
+            raise EdgeclsError(
+                f"not a line of results.jsonl: {line[:80]!r}",
+                "give a run's folder, or a file of rows as edgecls bench --out writes it",
+            ) from error
         version = data.get("schema_version") if isinstance(data, dict) else None
         if version != SCHEMA_VERSION:
             raise EdgeclsError(
@@ -586,17 +589,23 @@ class Measurement:
             for name, f in known.items()
             if name not in data and f.default is MISSING and f.default_factory is MISSING
         ]
-        if missing or set(data) - set(known):
-            raise EdgeclsError(
-                f"a results row lacks {missing} or has unknown {sorted(set(data) - set(known))}"
-            )
+        wrong = {"lacks": missing, "has unknown": sorted(set(data) - set(known))}
+        if any(wrong.values()):
+            told = " and ".join(f"{what} {names}" for what, names in wrong.items() if names)
+            raise EdgeclsError(f"a results row {told}", "run it again with this version")
         return Measurement(**{**data, "flags": tuple(data.get("flags", ()))})
 
 
 def read_results(path: Path) -> list[Measurement]:
-    """Every row of a results.jsonl."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Measurement.from_json(line) for line in lines if line.strip()]
+    """Every row of a results.jsonl. Raises EdgeclsError that names the file and the line."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            if line.strip():
+                rows.append(Measurement.from_json(line))
+        except EdgeclsError as error:
+            raise EdgeclsError(f"{path}: line {number}: {error.cause}", error.fix) from error
+    return rows
 
 
 def write_results(path: Path, rows: Sequence[Measurement]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,27 @@ def test_a_row_is_one_line_of_json_and_frozen() -> None:
     [
         ({"schema_version": 2}, "schema_version 2, this edgecls reads 1"),
         ({"schema_version": None}, "schema_version None"),
-        ({"model": ...}, "lacks \\['model'\\]"),
-        ({"accuracy": 1.0}, "unknown \\['accuracy'\\]"),
+        ({"model": ...}, "row lacks \\['model'\\]$"),
+        ({"accuracy": 1.0}, "row has unknown \\['accuracy'\\]$"),
+        ({"model": ..., "accuracy": 1.0}, "lacks \\['model'\\] and has unknown \\['accuracy'\\]$"),
     ],
 )
 def test_a_row_of_another_schema_is_refused(change: dict[str, Any], message: str) -> None:
     data = {**json.loads(ROW.to_json()), **change}
     data = {name: value for name, value in data.items() if value is not ...}
-    with pytest.raises(EdgeclsError, match=message):
+    with pytest.raises(EdgeclsError) as caught:
         Measurement.from_json(json.dumps(data))
+    assert re.search(message, caught.value.cause)
+    assert caught.value.fix
+
+
+def test_a_damaged_file_of_rows_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text(f"{ROW.to_json()}\n\nhello\n")
+    with pytest.raises(EdgeclsError) as caught:
+        read_results(file)
+    assert caught.value.cause == f"{file}: line 3: not a line of results.jsonl: 'hello'"
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", "7"])
@@ -80,7 +93,18 @@ def test_what_is_no_row_is_refused(line: str) -> None:
 def test_every_figure_of_a_row_says_its_unit_or_is_a_share() -> None:
     for each in fields(Measurement):
         if each.type == "float | None":
-            units = ("_ms", "_bound", "_per_s", "top1", "_low", "_high", "_diff", "_agreement")
+            units = (
+                "_ms",
+                "_bound",
+                "_per_s",
+                "top1",
+                "_low",
+                "_high",
+                "_diff",
+                "_agreement",
+                "_mj",
+                "qps",
+            )
             assert each.name.endswith((*units, "p_value"))
 
 

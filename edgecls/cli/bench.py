@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgecls.core import Measurement
 
 LOCAL = "local"
+IMAGES = 500
 
 
 @click.command()
@@ -46,7 +47,9 @@ LOCAL = "local"
     help="Images of a query of multi-stream [default: 8] or offline [default: 256].",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of a server's arrivals."
+    "--seed",
+    type=click.IntRange(0),
+    help="Of a server's arrivals, and of what LoadGen draws [default: 0].",
 )
 @click.option(
     "--early-stop",
@@ -83,9 +86,7 @@ LOCAL = "local"
 @click.option("--setup", is_flag=True, help="Make environments on devices behind ssh, with pip.")
 @click.option("--cpus", metavar="MASK", help="Pin runners on devices to cores, as taskset's mask.")
 @click.option("--data", type=FOLDER, help="Images with one folder a class: accuracy on the device.")
-@click.option(
-    "--images", type=COUNT, default=500, show_default=True, help="How many of --data, at most."
-)
+@click.option("--images", type=COUNT, help="How many of --data, at most [default: 500].")
 @click.option("--out", type=FOLDER, help="Write the rows as JSON lines to this file.")
 @click.option(
     "--loadgen",
@@ -102,7 +103,7 @@ def bench(
     scenario: Scenario,
     qps: float | None,
     samples: int | None,
-    seed: int,
+    seed: int | None,
     early_stop: bool,
     launches: int,
     rounds: int,
@@ -112,7 +113,7 @@ def bench(
     setup: bool,
     cpus: str | None,
     data: Path | None,
-    images: int,
+    images: int | None,
     out: Path | None,
     loadgen: Path | None,
     force: bool,
@@ -132,14 +133,15 @@ def bench(
     from edgecls.remote.connected import hosts
 
     _check(out, force, data, [seconds, qps])
+    _check_idle(None if loadgen else seed, scenario, images, data)
     shortest, fewest = least(mode, scenario, seconds, queries)
     protocol = Protocol(
-        threads, launches, rounds, fewest, shortest, scenario, samples, qps, seed, early_stop
+        threads, launches, rounds, fewest, shortest, scenario, samples, qps, seed or 0, early_stop
     )
     if loadgen is not None:
         _check_loadgen(loadgen, devices, force)
     events = display()
-    asked = None if data is None else Asked(data, images)
+    asked = None if data is None else Asked(data, images or IMAGES)
     found = measure(
         bundles, protocol, trust_code, events, hosts(devices, setup, cpus, events.note), asked
     )
@@ -181,6 +183,20 @@ def _check(
         places.writable(out)
     if data is not None and not data.exists():
         raise UsageError(f"the folder of images {data} is not there", "check its path")
+
+
+def _check_idle(
+    seed: int | None, scenario: Scenario, images: int | None, data: Path | None
+) -> None:
+    """Raises UsageError for an option that would change nothing."""
+    from edgecls.errors import UsageError
+
+    if seed is not None and scenario != "server":
+        raise UsageError(
+            f"{scenario} draws no arrivals", "give --seed with --scenario server or --loadgen"
+        )
+    if images is not None and data is None:
+        raise UsageError("--images is how many of --data", "add --data, or leave out --images")
 
 
 def _check_loadgen(folder: Path, devices: Sequence[str], force: bool) -> None:

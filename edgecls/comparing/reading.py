@@ -74,8 +74,12 @@ class Side:
             raise self._damaged(row, "its logits are not finite numbers", "convert it again")
         if images is not None and not _are_hashes(images, len(classes)):
             raise self._damaged(row, "test_images does not hold a sha256 for each image")
+        right = logits.argmax(axis=1) == classes
+        if row.top1 is not None and not np.isclose(row.top1, right.mean(), rtol=0, atol=1e-6):
+            told = f"{row.top1:.2%}, and its answers are right on {right.mean():.2%}"
+            raise self._damaged(row, f"its accuracy is {told}")
         named = None if images is None else np.ascontiguousarray(images).view("S32").ravel()
-        return Answers(classes, logits.argmax(axis=1) == classes, named, logits.shape[1])
+        return Answers(classes, right, named, logits.shape[1])
 
     def launches(self, row: Measurement) -> NDArray[np.float64]:
         """The median of each process launch in milliseconds, in order. Raises as `answers`."""
@@ -88,6 +92,13 @@ class Side:
             raise self._damaged(row, "its latencies do not fit their launches")
         if not np.isfinite(latency).all() or latency.min() <= 0:
             raise self._damaged(row, "its latencies are not numbers above 0")
+        p50 = row.latency_p50_ms
+        share = 1e-3  # a row's figure is rounded, samples may be float32
+        if p50 is not None and not (
+            (latency < p50 * (1 - share)).mean() <= 0.5 <= (latency <= p50 * (1 + share)).mean()
+        ):
+            told = f"{p50:.4g} ms, and its latencies say {np.median(latency):.4g} ms"
+            raise self._damaged(row, f"its p50 is {told}")
         return np.array([np.median(latency[launch == number]) for number in np.unique(launch)])
 
     def _arrays(self, row: Measurement, kind: str, what: str) -> dict[str, NDArray[Any]]:
@@ -140,8 +151,6 @@ def _rows(path: Path) -> list[Measurement]:
         rows = read_results(path)
     except UnicodeDecodeError as error:
         raise EdgeclsError(f"{path} is not a file of rows: it is not text", _KINDS) from error
-    except EdgeclsError as error:
-        raise EdgeclsError(f"{path}: {error.cause}", error.fix or _KINDS) from error
     except TypeError as error:
         raise EdgeclsError(f"{path}: a row is damaged: {error}", "run it again") from error
     if not rows:

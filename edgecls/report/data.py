@@ -12,6 +12,8 @@ from edgecls.report.markup import Html, column, el, foreign, number_cell, table
 # Each file is named; a list longer than this would make the page too heavy to open.
 MAX_FILES = 5000
 _ORDER = ("train", "calibration", "validation", "test")
+# Its images are training images, so that a sum counts them once.
+_PART = "calibration"
 
 
 def data_section(run: Run) -> list[Html]:
@@ -61,18 +63,24 @@ def _splits(run: Run) -> Html:
     found = splits(run.info.data)
     if not found:
         return el("p", "The run folder does not say how the images were split.", class_="muted")
-    total = _count_line("All classes", [sum(counts.values()) for counts in found.values()])
+    total = _count_line(
+        "All classes", {name: sum(counts.values()) for name, counts in found.items()}
+    )
     lines = [
-        _count_line(foreign(label), [int(counts.get(label, 0)) for counts in found.values()])
+        _count_line(
+            foreign(label), {name: int(counts.get(label, 0)) for name, counts in found.items()}
+        )
         for label in run.info.labels
     ]
-    head = [column("Class", "text"), *(column(name, "number") for name in found)]
+    heads = (f"{name} (of train)" if name == _PART else name for name in found)
+    head = [column("Class", "text"), *(column(name, "number") for name in heads)]
     head.append(column("Sum", "number"))
     return table(head, lines, "Images in every split", "sortable plain compact", foot=total)
 
 
-def _count_line(name: str, counts: Sequence[int]) -> Html:
-    cells = [number_cell(f"{count:,}", count) for count in [*counts, sum(counts)]]
+def _count_line(name: str, counts: Mapping[str, int]) -> Html:
+    whole = sum(count for split, count in counts.items() if split != _PART)
+    cells = [number_cell(f"{count:,}", count) for count in [*counts.values(), whole]]
     return el("tr", el("th", name, scope="row"), *cells)
 
 

@@ -89,7 +89,7 @@ class Runner:
         return {
             "runtime": "openvino " + self.version,
             "provider": ",".join(self.device),
-            "precision": str(self.model.get_property("INFERENCE_PRECISION_HINT")),
+            "precision": self.model.get_property("INFERENCE_PRECISION_HINT").get_type_name(),
             "batch": self.batch,
             "threads": self.threads,
             **told,

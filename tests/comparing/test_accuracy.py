@@ -15,13 +15,13 @@ from edgecls.rundir import add_arrays, read_arrays
 
 
 def rewrite(run, change) -> None:
-    """Let `change` edit the arrays of each row's answers."""
+    """Let `change` edit the arrays of each row's answers, which then tell its accuracy alone."""
     rows = []
     for row in read_results(run / "results.jsonl"):
         arrays = read_arrays(run, row.files["predictions"])
         change(arrays)
         digest = add_arrays(run, arrays)
-        rows.append(row.with_(files={**row.files, "predictions": digest}))
+        rows.append(row.with_(top1=None, files={**row.files, "predictions": digest}))
     write_results(run / "results.jsonl", rows)
 
 
@@ -165,6 +165,12 @@ def test_answers_that_cannot_be_right_are_an_error(write_run, name, value, told)
     new = write_run("new")
     rewrite(new, lambda arrays: arrays.update({name: value}))
     with pytest.raises(EdgeclsError, match=told):
+        compare(write_run("old"), new)
+
+
+def test_a_figure_that_its_answers_contradict_is_an_error(write_run, planted_row):
+    new = write_run("new", [planted_row(changes={"top1": 0.5})])
+    with pytest.raises(EdgeclsError, match=r"accuracy is 50\.00%, and its answers are right on 9"):
         compare(write_run("old"), new)
 
 

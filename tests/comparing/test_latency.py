@@ -144,3 +144,10 @@ def test_latencies_that_cannot_be_right_are_an_error(write_run, latency_ms, laun
     put(new, files={**row.files, "latencies": digest})
     with pytest.raises(EdgeclsError, match=told):
         compare(old, new)
+
+
+def test_a_p50_that_its_latencies_contradict_is_an_error(write_run):
+    old, new = write_run("old"), write_run("new")
+    put(new, latency_p50_ms=read_results(old / "results.jsonl")[0].latency_p50_ms / 2)
+    with pytest.raises(EdgeclsError, match=r"its p50 is .* ms, and its latencies say"):
+        compare(old, new)

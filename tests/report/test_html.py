@@ -169,6 +169,16 @@ def test_a_run_without_results_has_a_report(make_run):
     assert "The run has no rows." in text
 
 
+def test_calibration_is_a_part_of_train_and_counts_once(make_run):
+    text = words(read(make_run())[1])
+    assert "calibration (of train)" in text
+    counts = [[count + i % 5 for i in range(10)] for count in (97, 10, 36, 36)]
+    train, part, validation, test = (f"{sum(each):,}" for each in counts)
+    total = f"{sum(map(sum, counts)) - sum(counts[1]):,}"
+    line = f"All classes {train} {part} {validation} {test} {total}"
+    assert line.replace(" ", "") in text.replace(" ", "")
+
+
 def test_a_run_about_which_little_is_known_has_a_report(make_run):
     made = make_run(data={}, plan={}, models=(), stages=(), environment={})
     text = words(read(made)[1])
