@@ -182,12 +182,22 @@ def notes(gate: Gate) -> list[str]:
         told: dict[str, list[str]] = {}
         for pair, change in changes:
             reasons = [f"not tested: {change.reason}"] if change.reason else []
-            for note in dict.fromkeys([*reasons, *change.notes]):
+            for note in dict.fromkeys([*reasons, *change.notes, *_hidden(gate, change)]):
                 told.setdefault(note, []).append(pair.name)
         for note, names in told.items():
             who = "" if len(names) == len(changes) else f" of {_listed(names)}"
             found.append(plain(f"{kind}{who}: {note}"))
     return found
+
+
+def _hidden(gate: Gate, change: Change) -> list[str]:
+    """Whether the noise is larger than what the gate is there to see."""
+    if change.kind != "latency" or change.low is None or change.high is None:
+        return []
+    bound = gate.bounds.of(change.kind)
+    if bound == 0 or (change.high - change.low) / 2 <= bound:
+        return []
+    return [f"its noise hides a slow-down of {_bound(gate, change.kind)}: measure it again, longer"]
 
 
 def _listed(names: list[str]) -> str:

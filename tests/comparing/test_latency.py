@@ -46,8 +46,17 @@ def test_many_queries_of_two_launches_are_two_observations(write_run, planted_ro
     gate = compare(old, new)
     assert latency(gate).p_value > 0.01 and not alarms(gate)
     assert notes(gate) == [
-        "latency: 2 process launches in OLD and 2 in NEW: 5 of each see smaller differences"
+        "latency: 2 process launches in OLD and 2 in NEW: 5 of each see smaller differences",
+        "latency: its noise hides a slow-down of 5 %: measure it again, longer",
     ]
+
+
+def test_noise_that_would_hide_what_the_bound_forbids_is_told(write_run, planted_row):
+    noisy = [planted_row(noise=0.2)]
+    gate = compare(write_run("old", noisy), write_run("new", noisy, 1))
+    assert any("its noise hides a slow-down of 5 %" in note for note in notes(gate))
+    quiet = compare(write_run("a"), write_run("b", seed=1))
+    assert not any("hides" in note for note in notes(quiet))
 
 
 def test_one_launch_cannot_be_tested(write_run, planted_row):
