@@ -492,7 +492,7 @@ class Measurement:
     latency_p50_low, latency_p50_high: where the median of another measurement of the same kind is
     expected, at 95 %. latency_p_value: of the difference in latency from the quickest row on the
     same device, paired round by round, corrected for the number of rows (Holm).
-    scenario: what its queries were, see `edgecls.device.measure`; qps: the rate of a server's.
+    scenario: what its queries were, see `edgecls.device.scenarios`; qps: the rate of a server's.
     memory_bytes: the peak of the process less what it took before the runtime was loaded, where
     rss_bytes is that peak. energy_mj: millijoules a query, of the whole package or board.
     flags: what makes its figures doubtful, of `FLAGS`.
