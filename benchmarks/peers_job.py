@@ -33,9 +33,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 # Row, words of `yolo export`, and what it leaves beside the weights.
 EXPORTS = (
     ("onnx fp32", ("format=onnx",), "best.onnx"),
-    ("onnx int8", ("format=onnx", "int8=True"), "best_int8.onnx"),
+    ("onnx int8", ("format=onnx", "quantize=8"), "best_int8.onnx"),
     ("openvino fp32", ("format=openvino",), "best_openvino_model"),
-    ("openvino int8", ("format=openvino", "int8=True"), "best_int8_openvino_model"),
+    ("openvino int8", ("format=openvino", "quantize=8"), "best_int8_openvino_model"),
 )
 
 

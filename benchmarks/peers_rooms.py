@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgecls.device.meta import sha256
+
 WALL = "wall.json"
 # What would reach for the network, by each peer's own switch.
 QUIET = {
@@ -104,12 +106,15 @@ def timed(
     """Run a command that writes into `folder`, unless it has done so; its wall time either way.
 
     ``{}`` in the command stands for the folder. given: name -> file that lies there before the
-    clock starts. A command that was killed begins anew: half a wall time is none.
+    clock starts. A command that was killed begins anew: half a wall time is none; so does another
+    command, or one with other files, than what stands there is of.
     """
-    if not (folder / WALL).exists():
+    files = given or {}
+    asked = {"command": list(command), "given": [sha256(str(file)) for file in files.values()]}
+    if {key: _record(folder).get(key) for key in asked} != asked:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        for name, file in (given or {}).items():
+        for name, file in files.items():
             shutil.copyfile(file, folder / name)
         words = [word.replace("{}", str(folder)) for word in command]
         with log.open("wb") as stream:
@@ -122,6 +127,14 @@ def timed(
         if done.returncode:
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()
             sys.exit("\n".join([*said[-30:], f"failed with {done.returncode}: {' '.join(words)}"]))
-        (folder / WALL).write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
-    record: dict[str, Any] = json.loads((folder / WALL).read_text(encoding="utf-8"))
-    return Timed(folder, record["seconds"])
+        (folder / WALL).write_text(json.dumps({**asked, "seconds": seconds}), encoding="utf-8")
+    return Timed(folder, _record(folder)["seconds"])
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """What is known of the command that wrote the folder; empty where none has ended."""
+    try:
+        found: dict[str, Any] = json.loads((folder / WALL).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
