@@ -30,12 +30,13 @@ import random_net
 
 from edgecls import hardware, targets
 from edgecls.bench import accuracy
-from edgecls.core import Images, Logits
-from edgecls.device import golden
+from edgecls.core import Images, Logits, Outcome, Scheme
+from edgecls.device import golden, meta
 from edgecls.errors import EdgeclsError
 from edgecls.graph import CheckpointSource
 from edgecls.pipeline.events import Silent
 from edgecls.pipeline.everywhere import Limits, Row, export_everywhere
+from edgecls.pipeline.package import faithful
 from edgecls.pipeline.quantized import Wish, opened
 from edgecls.recipe import load, parse, put
 
@@ -93,7 +94,7 @@ def told(this: Subject, row: Row) -> dict[str, Any]:
     }
     if row.outcome.status != "ok":
         return {**found, "reason": row.outcome.reason, "holds": False}
-    run = targets.get(row.target).availability().run
+    run = _runs(row)
     if run.status != "ok":
         return {**found, "runs": run.reason, "holds": True}
     try:
@@ -102,6 +103,13 @@ def told(this: Subject, row: Row) -> dict[str, Any]:
     except EdgeclsError as error:
         return {**found, "runs": error.cause, "holds": False}
     return {**found, "runs": "here", **judged(this, row, answers)}
+
+
+def _runs(row: Row) -> Outcome:
+    """Whether this machine answers as the one that the bundle is for."""
+    scheme = meta.read(str(row.folder)).scheme
+    made = Scheme.from_json(scheme) if scheme else None
+    return faithful(targets.get(row.target), row.precision, made)
 
 
 def judged(this: Subject, row: Row, answers: Logits) -> dict[str, Any]:
