@@ -14,7 +14,7 @@ from edgecls import graph
 from edgecls.core import Placement, Remedies, Scheme
 from edgecls.device.golden import max_relative_difference
 from edgecls.errors import ConversionError
-from edgecls.quantize import ptq
+from edgecls.quantize import ptq, running
 
 SCHEMES = {
     "u8s8-pc": Scheme("uint8", symmetric_activations=False),
@@ -91,7 +91,8 @@ def test_normalisation_stays_in_float(quantized):
 def test_it_answers_much_like_its_source(quantized, source, tiny_data):
     images = np.asarray(tiny_data["train"][0])
     expected = source.logits(images)
-    found = graph.run(quantized[1], images)
+    # Exact, for 8-bit weights overflow in the products of a CPU without VNNI.
+    found = running.logits(onnx.load(quantized[1]), images, exact=True)
     assert max_relative_difference(found, expected) < 0.5
     assert np.mean(found.argmax(1) == expected.argmax(1)) >= 0.8
 
