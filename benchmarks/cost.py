@@ -6,8 +6,8 @@ children's. Three questions:
 - start-up: ``--help`` and ``targets``, the median of several;
 - nets: `edgecls export` for every target that converts here, from resnet8 at 32×32 to resnet50 at
   224×224, with random weights;
-- images: data preparation, and `edgecls evaluate` of resnet8, from 1,000 to 50,000 JPEGs, drawn at
-  random (or of ``--data CIFAR``, as many as there are).
+- images: data preparation, and `edgecls evaluate` of resnet8, from 1,000 to 50,000 JPEGs at 64×64,
+  drawn at random (or of ``--data CIFAR``, as many as there are).
 
 The claims: ``--help`` takes at most 0.25 s; no step's time grows faster than 1.25 times what it is
 given (parameters of the net, number of images); for each image that is added, the memory that is
@@ -39,14 +39,22 @@ import numpy as np
 import random_net
 from PIL import Image
 
-from edgecls import data as datas
 from edgecls import hardware, targets
-from edgecls.device.preprocess import Preprocess
 from edgecls.models import checkpoint as checkpoints
 
 BOUND_S = 0.25
 SUPERLINEAR, KEPT_SHARE = 1.25, 0.5
-SIDE, SEED = 32, 7
+SIDE, SEED = 64, 7
+# In a process that imports nothing else.
+PREPARE = f"""
+import sys
+from pathlib import Path
+from edgecls import data
+from edgecls.device.preprocess import Preprocess
+preprocess = Preprocess(({SIDE}, {SIDE}), mode="RGB", mean=(0.5,) * 3, std=(0.25,) * 3)
+fractions = data.SplitFractions(0.8, 0.1, 0.1)
+data.prepare(Path(sys.argv[1]), preprocess, fractions, 0, Path(sys.argv[2]))
+"""
 EDGECLS = (sys.executable, "-m", "edgecls")
 
 
@@ -154,7 +162,7 @@ def data_steps(sizes: Sizes, out: Path, cifar: Path | None) -> list[dict[str, An
         to, scores = out / "prepared", out / "scores"
         for path in (to, scores):
             shutil.rmtree(path, ignore_errors=True)
-        prepare = [sys.executable, __file__, "--out", str(to), "--prepare", str(folder)]
+        prepare = [sys.executable, "-c", PREPARE, str(folder), str(to)]
         evaluate = [*EDGECLS, "evaluate", str(source), "--data", str(folder), "--split", "all"]
         steps = {"prepare": prepare, "evaluate": [*evaluate, "--out", str(scores)]}
         for step, command in steps.items():
@@ -198,13 +206,6 @@ def images(count: int, out: Path, cifar: Path | None) -> Path:
     return folder
 
 
-def prepared(folder: Path, out: Path) -> None:
-    """What a process of its own does: the images of a folder as a training would get them."""
-    mean, std = random_net.MEAN, random_net.STD
-    preprocess = Preprocess((SIDE, SIDE), mode="RGB", mean=mean, std=std)
-    datas.prepare(folder, preprocess, datas.SplitFractions(0.8, 0.1, 0.1), 0, out)
-
-
 def growth(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each step from its smallest to its largest: how much more it was given, took and kept."""
     found = []
@@ -244,11 +245,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="a folder with train/<class>/*.jpg")
     parser.add_argument("--quick", action="store_true", help="small nets, few images: a trial")
-    parser.add_argument("--prepare", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.prepare:
-        prepared(asked.prepare, asked.out)
-        return
     asked.out.mkdir(parents=True, exist_ok=True)
     sizes, out = QUICK if asked.quick else WHOLE, asked.out.resolve()
     started = startup(sizes.runs, out)
