@@ -22,12 +22,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
@@ -45,6 +42,7 @@ from edgecls.models import checkpoint as checkpoints
 BOUND_S = 0.25
 SUPERLINEAR, KEPT_SHARE = 1.25, 0.5
 SIDE, SEED = 64, 7
+COST_OF = Path(__file__).resolve().with_name("cost_of.py")
 # In a process that imports nothing else.
 PREPARE = f"""
 import sys
@@ -76,8 +74,8 @@ WHOLE = Sizes(10, (("resnet8", 32), ("resnet18", 224), ("resnet50", 224)), (), (
 class Cost:
     """Of a process: wall time, and the peak of the largest of it and its children.
 
-    own_bytes: the peak of what is its own alone, without mapped files, which the system can take
-    back at any time; sampled, of the process without its children.
+    own_bytes: the peak of what is its own alone, without mapped files; sampled, of the process
+    without its children.
     """
 
     seconds: float
@@ -87,34 +85,12 @@ class Cost:
 
 def cost(command: Sequence[str], log: Path) -> Cost:
     """Run a command to its end; exits with what it said where it fails."""
-    with log.open("wb") as stream:
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        own = [0]
-        watcher = threading.Thread(target=watch, args=(process.pid, own))
-        watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    watcher.join()
-    if status:
+    beside = [sys.executable, str(COST_OF), str(log), *command]
+    done = subprocess.run(beside, capture_output=True, text=True)
+    if done.returncode:
         said = log.read_text(encoding="utf-8", errors="replace")
-        sys.exit(f"{' '.join(command)} failed:\n{said[-3000:]}")
-    return Cost(round(seconds, 3), usage.ru_maxrss * 1024, max(own))
-
-
-def watch(pid: int, own: list[int]) -> None:
-    """Add the process's own memory to the list every 20 ms, for as long as it is there."""
-    while True:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return
-        anonymous = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")]
-        if not anonymous:  # it has ended and was not waited for yet
-            return
-        own.append(int(anonymous[0]) * 1024)
-        time.sleep(0.02)
+        sys.exit(f"{' '.join(command)} failed:\n{said[-3000:]}{done.stderr}")
+    return Cost(**json.loads(done.stdout))
 
 
 def startup(runs: int, out: Path) -> dict[str, float]:
