@@ -66,7 +66,7 @@ class Sizes:
     images: tuple[int, ...]
 
 
-QUICK = Sizes(3, (("resnet8", 32), ("resnet20", 32)), ("onnxruntime", "openvino"), (200, 2000))
+QUICK = Sizes(3, (("resnet8", 32), ("resnet20", 32)), ("onnxruntime", "openvino"), (1000, 8000))
 WHOLE = Sizes(10, (("resnet8", 32), ("resnet18", 224), ("resnet50", 224)), (), (1000, 10000, 50000))
 
 
