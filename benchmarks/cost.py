@@ -6,8 +6,8 @@ children's. Three questions:
 - start-up: ``--help`` and ``targets``, the median of several;
 - nets: `edgecls export` for every target that converts here, from resnet8 at 32×32 to resnet50 at
   224×224, with random weights;
-- images: data preparation, and `edgecls evaluate` of resnet8, from 1,000 to 50,000 JPEGs, drawn at
-  random (or of ``--data CIFAR``, as many as there are).
+- images: data preparation, and `edgecls evaluate` of resnet8, from 1,000 to 50,000 JPEGs at 64×64,
+  drawn at random (or of ``--data CIFAR``, as many as there are).
 
 The claims: ``--help`` takes at most 0.25 s; no step's time grows faster than 1.25 times what it is
 given (parameters of the net, number of images); for each image that is added, the memory that is
@@ -22,12 +22,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
@@ -39,14 +36,23 @@ import numpy as np
 import random_net
 from PIL import Image
 
-from edgecls import data as datas
 from edgecls import hardware, targets
-from edgecls.device.preprocess import Preprocess
 from edgecls.models import checkpoint as checkpoints
 
 BOUND_S = 0.25
 SUPERLINEAR, KEPT_SHARE = 1.25, 0.5
-SIDE, SEED = 32, 7
+SIDE, SEED = 64, 7
+COST_OF = Path(__file__).resolve().with_name("cost_of.py")
+# In a process that imports nothing else.
+PREPARE = f"""
+import sys
+from pathlib import Path
+from edgecls import data
+from edgecls.device.preprocess import Preprocess
+preprocess = Preprocess(({SIDE}, {SIDE}), mode="RGB", mean=(0.5,) * 3, std=(0.25,) * 3)
+fractions = data.SplitFractions(0.8, 0.1, 0.1)
+data.prepare(Path(sys.argv[1]), preprocess, fractions, 0, Path(sys.argv[2]))
+"""
 EDGECLS = (sys.executable, "-m", "edgecls")
 
 
@@ -60,7 +66,7 @@ class Sizes:
     images: tuple[int, ...]
 
 
-QUICK = Sizes(3, (("resnet8", 32), ("resnet20", 32)), ("onnxruntime", "openvino"), (200, 2000))
+QUICK = Sizes(3, (("resnet8", 32), ("resnet20", 32)), ("onnxruntime", "openvino"), (1000, 8000))
 WHOLE = Sizes(10, (("resnet8", 32), ("resnet18", 224), ("resnet50", 224)), (), (1000, 10000, 50000))
 
 
@@ -68,8 +74,8 @@ WHOLE = Sizes(10, (("resnet8", 32), ("resnet18", 224), ("resnet50", 224)), (), (
 class Cost:
     """Of a process: wall time, and the peak of the largest of it and its children.
 
-    own_bytes: the peak of what is its own alone, without mapped files, which the system can take
-    back at any time; sampled, of the process without its children.
+    own_bytes: the peak of what is its own alone, without mapped files; sampled, of the process
+    without its children.
     """
 
     seconds: float
@@ -79,34 +85,12 @@ class Cost:
 
 def cost(command: Sequence[str], log: Path) -> Cost:
     """Run a command to its end; exits with what it said where it fails."""
-    with log.open("wb") as stream:
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        own = [0]
-        watcher = threading.Thread(target=watch, args=(process.pid, own))
-        watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    watcher.join()
-    if status:
+    beside = [sys.executable, str(COST_OF), str(log), *command]
+    done = subprocess.run(beside, capture_output=True, text=True)
+    if done.returncode:
         said = log.read_text(encoding="utf-8", errors="replace")
-        sys.exit(f"{' '.join(command)} failed:\n{said[-3000:]}")
-    return Cost(round(seconds, 3), usage.ru_maxrss * 1024, max(own))
-
-
-def watch(pid: int, own: list[int]) -> None:
-    """Add the process's own memory to the list every 20 ms, for as long as it is there."""
-    while True:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return
-        anonymous = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")]
-        if not anonymous:  # it has ended and was not waited for yet
-            return
-        own.append(int(anonymous[0]) * 1024)
-        time.sleep(0.02)
+        sys.exit(f"{' '.join(command)} failed:\n{said[-3000:]}{done.stderr}")
+    return Cost(**json.loads(done.stdout))
 
 
 def startup(runs: int, out: Path) -> dict[str, float]:
@@ -154,7 +138,7 @@ def data_steps(sizes: Sizes, out: Path, cifar: Path | None) -> list[dict[str, An
         to, scores = out / "prepared", out / "scores"
         for path in (to, scores):
             shutil.rmtree(path, ignore_errors=True)
-        prepare = [sys.executable, __file__, "--out", str(to), "--prepare", str(folder)]
+        prepare = [sys.executable, "-c", PREPARE, str(folder), str(to)]
         evaluate = [*EDGECLS, "evaluate", str(source), "--data", str(folder), "--split", "all"]
         steps = {"prepare": prepare, "evaluate": [*evaluate, "--out", str(scores)]}
         for step, command in steps.items():
@@ -198,13 +182,6 @@ def images(count: int, out: Path, cifar: Path | None) -> Path:
     return folder
 
 
-def prepared(folder: Path, out: Path) -> None:
-    """What a process of its own does: the images of a folder as a training would get them."""
-    mean, std = random_net.MEAN, random_net.STD
-    preprocess = Preprocess((SIDE, SIDE), mode="RGB", mean=mean, std=std)
-    datas.prepare(folder, preprocess, datas.SplitFractions(0.8, 0.1, 0.1), 0, out)
-
-
 def growth(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each step from its smallest to its largest: how much more it was given, took and kept."""
     found = []
@@ -244,11 +221,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="a folder with train/<class>/*.jpg")
     parser.add_argument("--quick", action="store_true", help="small nets, few images: a trial")
-    parser.add_argument("--prepare", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.prepare:
-        prepared(asked.prepare, asked.out)
-        return
     asked.out.mkdir(parents=True, exist_ok=True)
     sizes, out = QUICK if asked.quick else WHOLE, asked.out.resolve()
     started = startup(sizes.runs, out)
