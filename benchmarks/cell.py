@@ -1,8 +1,10 @@
 """One runtime's own few lines on one file: what `runtimes.py` measures ours against.
 
-Answers the requests of `infer.py --serve` that a measurement makes, and nothing besides.
+Answers the requests of `infer.py --serve` that a measurement makes, and nothing besides. Queries go
+through the images of IMAGES (.npy, uint8[N, H, W, C]) in turn, as a bundle's do: the same one again
+and again would lie in a cache that the others' do not fit into.
 
-    python benchmarks/cell.py RUNTIME FILE SIZE --serve --threads N
+    python benchmarks/cell.py RUNTIME FILE IMAGES --serve --threads N
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,32 +121,35 @@ def _constants(preprocess: Any) -> tuple[Any, Any]:
     return preprocess.mean, preprocess.std
 
 
-def serve(call: Call, image: np.ndarray[Any, Any], load_ms: float) -> None:
+def serve(call: Call, images: Sequence[np.ndarray[Any, Any]], load_ms: float) -> None:
     """Answer a line of JSON each."""
     for line in sys.stdin.buffer:
         request = json.loads(line)
         answer: dict[str, Any] = {"ok": True}
         if request["do"] == "hello":
             begin = time.perf_counter()
-            call(image)
+            call(images[0])
             first_ms = 1e3 * (time.perf_counter() - begin)
             answer |= {"about": {}, "pid": os.getpid()}
             answer |= {"load_ms": load_ms, "first_inference_ms": first_ms}
         elif request["do"] == "round":
-            answer["samples_ms"] = samples(call, image, request)
+            answer["samples_ms"] = samples(call, images, request)
         elif request["do"] == "memory":
             answer["rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         OURS.write(json.dumps(answer) + "\n")
         OURS.flush()
 
 
-def samples(call: Call, image: np.ndarray[Any, Any], request: dict[str, Any]) -> list[float]:
+def samples(
+    call: Call, images: Sequence[np.ndarray[Any, Any]], request: dict[str, Any]
+) -> list[float]:
     """Milliseconds of each query, at least so many queries and so many seconds."""
     for _ in range(request["warmup"]):
-        call(image)
+        call(images[0])
     found: list[float] = []
     begin = time.perf_counter()
     while len(found) < request["queries"] or time.perf_counter() - begin < request["seconds"]:
+        image = images[len(found) % len(images)]
         start = time.perf_counter()
         call(image)
         found.append(1e3 * (time.perf_counter() - start))
@@ -165,8 +170,8 @@ if __name__ == "__main__":
     # What a runtime prints goes to stderr: stdout holds answers alone.
     OURS = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    kind, file, side, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[-1])
-    picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    kind, file, threads = sys.argv[1], sys.argv[2], int(sys.argv[-1])
+    pictures = [np.ascontiguousarray(image[None]) for image in np.load(sys.argv[3])]
     before = time.perf_counter()
     loaded = RUNTIMES[kind](file, threads)
-    serve(loaded, picture, 1e3 * (time.perf_counter() - before))
+    serve(loaded, pictures, 1e3 * (time.perf_counter() - before))

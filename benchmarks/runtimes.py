@@ -30,6 +30,7 @@ import random_net
 
 from edgecls import hardware, targets
 from edgecls.bench.protocol import Protocol, measure
+from edgecls.device import golden
 from edgecls.device.meta import Meta
 from edgecls.errors import EdgeclsError
 from edgecls.models import checkpoint
@@ -50,13 +51,12 @@ class Cell(LocalHost):
 
     runtime: str
     file: Path
-    size: int
     decodes = False
 
     def start(self, bundle: Path, meta: Meta, threads: int) -> Process:
-        script = Path(__file__).with_name("cell.py")
-        file = str(self.file.resolve())
-        command = [sys.executable, str(script.resolve()), self.runtime, file, str(self.size)]
+        script, images = Path(__file__).with_name("cell.py"), bundle / golden.INPUTS
+        files = [str(path.resolve()) for path in (script, self.file, images)]
+        command = [sys.executable, files[0], self.runtime, *files[1:]]
         return started([*command, "--serve", "--threads", str(threads)])
 
 
@@ -166,7 +166,7 @@ def net(text: str, out: Path, given: argparse.Namespace) -> dict[str, Any]:
     places: list[tuple[Path, Host]] = [(bundle, HERE) for bundle in made.values()]
     names = [("ours", name) for name in made]
     for name, runtime, file in cells(source, made, out / f"{arch}-bundles"):
-        places.append((made["onnxruntime fp32"], Cell(runtime, file, int(size))))
+        places.append((made["onnxruntime fp32"], Cell(runtime, file)))
         names.append(("cell", name))
     protocol = Protocol(int(threads), given.launches, given.rounds, given.queries, given.seconds)
     p50: dict[str, dict[str, float]] = {"ours": {}, "cell": {}}
