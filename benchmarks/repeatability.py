@@ -1,15 +1,16 @@
 """Whether a printed interval holds what the next measurements find, and a busy machine is noticed.
 
-One bundle is benched again and again, each time by the whole protocol. Two claims:
+One bundle is benched again and again, each time by the whole protocol. Three claims:
 
 - the interval that the first bench prints covers the medians of at least nine of ten, its own
   among them, and is at most 5 % wide;
+- `edgecls compare` is silent on each bench and the one after it;
 - with a busy process beside it, the row carries the flag ``co-load``.
 
-    python benchmarks/repeatability.py --out FOLDER [--times 10] [--seconds 10] [NET@SIZE@THREADS]
+    python benchmarks/repeatability.py --out FOLDER [--times 21] [--seconds 10] [NET@SIZE@THREADS]
 
 The net has random weights. Each bench is kept as the folder of a run, ``FOLDER/01`` …, with its raw
-latencies: pairs of identical runs for `edgecls compare`. The last line is one JSON object.
+latencies. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import random_net
 
-from edgecls import __version__, hardware
+from edgecls import __version__, comparing, hardware
 from edgecls.bench import rows
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.bench.settings import QUERIES, SECONDS
@@ -100,8 +102,21 @@ def busy() -> Iterator[None]:
         process.wait()
 
 
-def verdict(found: Sequence[Measurement], beside_busy: Measurement) -> dict[str, Any]:
-    """The figures of both claims. Every bench's interval is counted; the first one is judged."""
+def alarming(runs: Sequence[Path]) -> list[str]:
+    """What `edgecls compare` alarms of at its own bounds, in each run and the one after it."""
+    found = []
+    for old, new in pairwise(runs):
+        gate = comparing.compare(old, new, comparing.Bounds())
+        if not gate.num_tested:
+            sys.exit(f"nothing of {old} and {new} could be tested")
+        found += [f"{old.name} {new.name}: {a.sentence}" for a in comparing.alarms(gate)]
+    return found
+
+
+def verdict(
+    found: Sequence[Measurement], beside_busy: Measurement, alarms: Sequence[str]
+) -> dict[str, Any]:
+    """The figures of all claims. Every bench's interval is counted; the first one is judged."""
     p50s = [float(row.latency_p50_ms or 0) for row in found]
     bounds = [(float(row.latency_p50_low or 0), float(row.latency_p50_high or 0)) for row in found]
     covered = [sum(low <= p50 <= high for p50 in p50s) for low, high in bounds]
@@ -116,16 +131,19 @@ def verdict(found: Sequence[Measurement], beside_busy: Measurement) -> dict[str,
         "widths": [round((b - a) / p, 4) for (a, b), p in zip(bounds, p50s, strict=True)],
         "flags": [list(row.flags) for row in found],
         "flags_beside_busy": list(beside_busy.flags),
+        "pairs": len(found) - 1,
+        "alarms": list(alarms),
         "holds": covered[0] >= COVERED * len(found)
         and width <= WIDEST
-        and "co-load" in beside_busy.flags,
+        and "co-load" in beside_busy.flags
+        and not alarms,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--times", type=int, default=21)
     parser.add_argument("--target", default="onnxruntime")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--seconds", type=float, default=SECONDS["quick"])
@@ -139,10 +157,11 @@ def main() -> None:
         export(source, given.target, given.precision, bundle, force=False)
     protocol = Protocol(int(threads), queries=given.queries, seconds=given.seconds)
     told = (bundle, given.target, given.precision, protocol)
-    found = [bench(*told, given.out / f"{n + 1:02d}") for n in range(given.times)]
+    runs = [given.out / f"{number:02d}" for number in range(1, given.times + 1)]
+    found = [bench(*told, run) for run in runs]
     with busy():
         beside_busy = bench(*told, given.out / "busy")
-    result = verdict(found, beside_busy)
+    result = verdict(found, beside_busy, alarming(runs))
     print(
         json.dumps(
             {
