@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 	@$(BIN)/edgecls run
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 environments: $(INSTALLED)
 	@EDGECLS_ENVIRONMENTS=1 $(BIN)/python -m pytest tests/export/test_environments.py

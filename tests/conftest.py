@@ -38,6 +38,12 @@ def _keep_to_own_cores() -> None:
 
 _keep_to_own_cores()
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: one that a parallel worker begins last would be waited for."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 PackageBundle = Callable[[str, str], Path]
 
 
