@@ -40,14 +40,18 @@ class OpenVino:
         return _openvino.runs(precision)
 
     def scheme(self, machine: Hardware) -> Scheme:
-        """Asymmetric uint8 on x86: as quick as symmetric, and more accurate. Symmetric on Arm.
+        """Asymmetric uint8 on x86: as quick as symmetric, more accurate. Symmetric on Arm and AMX.
 
-        The plugin fits signs and zero points to its kernels, but it does not spare the weights: on
-        AVX2 products of 8 bits overflow as they do in ONNX Runtime.
+        With AMX a convolution whose input has a zero point falls back to older kernels, which takes
+        mobilenet_v2 a quarter more time. The plugin fits signs and zero points to its kernels, but
+        it does not spare the weights: on AVX2 products of 8 bits overflow as in ONNX Runtime.
         """
         if machine.is_arm:
             # Of Arm's Compute Library; a zero point would stand between the layers in float.
             reason = "NNCF's symmetric preset: the kernels for Arm take no zero point"
+            return Scheme("int8", symmetric_activations=True, reason=reason)
+        if "amx_int8" in machine.features:
+            reason = "NNCF's symmetric preset: AMX's kernels take no zero point"
             return Scheme("int8", symmetric_activations=True, reason=reason)
         narrow = saturates(machine)
         return Scheme(

@@ -153,6 +153,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     ("machine", "name", "symmetric"),
     [
         (HERE, "u8s8-pc", False),
+        (Hardware("a newer one", "x86_64", ("avx512_vnni", "amx_int8")), "s8s8-pc", True),
         (Hardware("an old laptop", "x86_64", ("avx2",)), "u8s8-pc-rr", False),
         (Hardware("a board", "aarch64", ("neon", "dotprod")), "s8s8-pc", True),
     ],
