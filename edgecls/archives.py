@@ -22,6 +22,11 @@ from edgecls.errors import DataError
 SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _BLOCK = 1 << 20
 _ENCRYPTED = 0x1
+# Headers whose body says something of the next member.
+_TOLD_IN_BODY = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,16 @@ class _Member:
     is_encrypted: bool = False
 
 
+class _Header(tarfile.TarInfo):
+    """One that is refused before its body is read into memory, where that is no name or number."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+        if self.type in _TOLD_IN_BODY and self.size > _BLOCK:
+            raise tarfile.ReadError("one of its headers is larger than a megabyte")
+        found: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc]
+        return found
+
+
 def is_archive(path: Path) -> bool:
     """Whether a path is a file that is named like an archive."""
     return path.name.lower().endswith(SUFFIXES) and path.is_file()
@@ -53,7 +68,7 @@ def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
         if zipfile.is_zipfile(path):
             _extract_zip(path, folder, limits)
         else:
-            with tarfile.open(path) as archive:
+            with tarfile.open(path, tarinfo=_Header) as archive:
                 _check(path, _of_tar(archive), folder.parent, limits)
                 members = archive.getmembers()
                 folder.mkdir(parents=True)
@@ -61,6 +76,8 @@ def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
     except (
         OSError,
         EOFError,
+        ValueError,  # a name or a number that none can be
+        OverflowError,
         RuntimeError,  # a password, or a compression that Python does not know
         tarfile.TarError,
         zipfile.BadZipFile,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import stat
+import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,3 +96,40 @@ def test_a_damaged_zip_ends_with_a_sentence(packed: Pack, tmp_path: Path, damage
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(DataError, match="cannot be unpacked"):
         archives.extract(path, tmp_path / "out")
+
+
+def tar(path: Path, headers: dict[str, str]) -> Path:
+    """A tar of one file with these pax headers."""
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a")
+        info.pax_headers = headers
+        archive.addfile(info, io.BytesIO(b""))
+    return path
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"path": "a\0b"}, {"mtime": "1e300"}, {"mtime": "nan"}, {"GNU.sparse.map": "x"}],
+)
+def test_a_header_that_says_nonsense_ends_with_a_sentence(tmp_path: Path, headers: dict[str, str]):
+    path = tar(tmp_path / "x.tar.gz", headers)
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        archives.extract(path, tmp_path / "out")
+
+
+def test_a_zip_with_a_damaged_name_ends_with_a_sentence(packed: Pack, tmp_path: Path):
+    path = packed(("é", b"1", FILE))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        archives.extract(path, tmp_path / "out")
+
+
+def test_a_bomb_in_a_header_is_not_read_into_memory(tmp_path: Path):
+    path = tar(tmp_path / "x.tar.gz", {"comment": "x" * 30_000_000})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="header"):
+            archives.extract(path, tmp_path / "out")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
