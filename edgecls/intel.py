@@ -8,6 +8,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from edgecls import isolated
 from edgecls.hardware import package_version
 
 INTEL = "0x8086"
@@ -36,7 +37,7 @@ def seen_by_openvino() -> tuple[str, ...]:
     """
     if not package_version("openvino"):
         return ()
-    command = [sys.executable, "-I", "-c", _ASK]
+    command = [sys.executable, *isolated.flags(), "-c", _ASK]
     try:
         done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=True)
         return tuple(json.loads(done.stdout.splitlines()[-1]))

@@ -99,7 +99,7 @@ RULES = (
         "Pillow's documentation: they cannot stand side by side",
     ),
     Rule(
-        ("openvino", "openvino-nightly", "openvino-dev"),
+        ("openvino", "openvino-nightly"),
         _same_module,
         _keep_first,
         "OpenVINO's installation guide",

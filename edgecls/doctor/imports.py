@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from edgecls import isolated
 from edgecls.doctor.check import Check, State
 from edgecls.doctor.packages import Need, pip
 from edgecls.hardware import usable_cores
@@ -45,7 +46,9 @@ def problem(module: str, limit_s: float = LIMIT_S) -> str:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", f"import {module}"], capture_output=True, timeout=limit_s
+            [sys.executable, *isolated.flags(), "-c", f"import {module}"],
+            capture_output=True,
+            timeout=limit_s,
         )
     except subprocess.TimeoutExpired:
         return f"import {module} took longer than {limit_s:.0f} s"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecls import hardware
+from edgecls import hardware, isolated
 from edgecls.device.meta import Meta
 from edgecls.errors import EdgeclsError
 from edgecls.remote.host import Host, Process
@@ -62,8 +62,8 @@ class LocalHost:
     decodes = True
 
     def start(self, bundle: Path, meta: Meta, threads: int) -> Process:
-        # Isolated: no PYTHONPATH, no user site, and nothing beside the runner goes before them.
-        command = [sys.executable, "-I", "-B", str((bundle / "infer.py").resolve())]
+        # Isolated: no PYTHONPATH, and nothing beside the runner goes before them.
+        command = [sys.executable, *isolated.flags(), "-B", str((bundle / "infer.py").resolve())]
         return started([*command, "--serve", "--threads", str(threads)])
 
     def mended(self, error: EdgeclsError) -> EdgeclsError:
