@@ -32,6 +32,10 @@ SOURCE_TOLERANCE |= {"int8-dynamic": 2.0, "int8-weights": 2.0}
 ARTIFACT_TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 0.4, "int8": 0.5}
 ARTIFACT_TOLERANCE |= {"int8-dynamic": 0.5, "int8-weights": 5e-2}
 
+# What every bundle requires. Pillow 9.2 and newer decode an image to the same bits; 8 differs in
+# JPEG, 9.1 fails on TIFF.
+COMMON = ("numpy>=1.19", "pillow>=9.2")
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -170,11 +174,8 @@ def _five_numbers(values: np.ndarray[Any, Any]) -> dict[str, float]:
 
 
 def _requirements(target: Target) -> str:
-    """For the device's pip; wide ranges, because its Python may be as old as 3.8.
-
-    Pillow 9.2 and newer decode an image to the same bits; 8 differs in JPEG, 9.1 fails on TIFF.
-    """
-    return "\n".join(["numpy>=1.19", "pillow>=9.2", *target.requirements]) + "\n"
+    """For the device's pip; wide ranges, because its Python may be as old as 3.8."""
+    return "\n".join([*COMMON, *target.requirements]) + "\n"
 
 
 def _card(contents: Contents) -> str:

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecls import __version__, targets
+from edgecls import __version__, hardware, targets
 from edgecls.core import DONE, Outcome, Precision, Purpose
 from edgecls.device import meta as metas
 from edgecls.device.meta import NAME as META
 from edgecls.errors import EdgeclsError
-from edgecls.hardware import HERE
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.pipeline import places
@@ -34,6 +33,8 @@ from edgecls.pipeline.single import named
 from edgecls.pipeline.watched import Watched, available_bytes
 
 _POLL_S = 0.1
+# What of a machine a conversion depends on, its scheme above all.
+DECIDING = ("profile", "machine", "features", "compute_capabilities")
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def _stands(row: Row, checkpoint: Checkpoint, purpose: Purpose) -> bool:
         problems = metas.check(str(row.folder), meta)
     except EdgeclsError:
         return False
-    machine = meta.hardware.get("profile", HERE)
-    own = getattr(targets.get(row.target), "hardware", None) or HERE
+    own = getattr(targets.get(row.target), "hardware", None)
+    machine = hardware.chosen(purpose.profile, own).to_json()
     return (
         not problems
         and (meta.target, meta.precision) == (row.target, row.precision)
@@ -133,7 +134,9 @@ def _stands(row: Row, checkpoint: Checkpoint, purpose: Purpose) -> bool:
         and meta.versions.get("edgecls") == __version__
         and meta.details.get("batch", 1) == purpose.batch
         and "remedies" not in meta.details
-        and machine == (purpose.profile or own)
+        and (meta.labels, meta.preprocess) == (checkpoint.labels, checkpoint.preprocess)
+        and meta.postprocess.temperature == checkpoint.temperature
+        and all(meta.hardware.get(name) == machine[name] for name in DECIDING)
     )
 
 
@@ -186,6 +189,7 @@ class _Crew:
             stack.callback(self._stop)
             # A graph that cannot be exported is told by every row that needs it.
             graph = self._start(None)
+            stack.callback(lambda: graph.outcome() or graph.kill())
             while graph.outcome() is None:
                 time.sleep(_POLL_S)
             while left or self.busy:

@@ -6,17 +6,23 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 
-from edgecls import targets
-from edgecls.core import Purpose
+from edgecls import hardware, targets
+from edgecls.core import DONE, Purpose
+from edgecls.device import meta
+from edgecls.device.preprocess import Preprocess
 from edgecls.errors import UsageError
+from edgecls.hardware import profiles
+from edgecls.models import checkpoint as checkpoints
 from edgecls.pipeline import everywhere, one_export
 from edgecls.pipeline.events import Silent
-from edgecls.pipeline.everywhere import Limits, _swept, export_everywhere
+from edgecls.pipeline.everywhere import Limits, Row, _swept, export_everywhere
 from edgecls.pipeline.watched import Watched, session_bytes
 
 ONE_AT_ONCE = Limits(jobs=1)
@@ -42,6 +48,45 @@ def test_all_targets_are_converted_once_and_then_stand(two, tiny_checkpoint: Pat
     stand = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
     assert [row.seconds for row in stand] == [0.0, 0.0]
     assert not list((tmp_path / "all").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"temperature": 7.5},
+        {"labels": tuple("abcdefghij")},
+        {"preprocess": Preprocess((32, 32), mode="L", mean=(0.4,), std=(0.25,))},
+        {},
+    ],
+)
+def test_a_bundle_of_a_changed_checkpoint_does_not_stand(
+    tiny_bundle: Path, tiny_checkpoint: Path, changed: dict[str, Any]
+):
+    row = Row("onnxruntime", "fp32", DONE, tiny_bundle)
+    found = replace(checkpoints.load(tiny_checkpoint), **changed)
+    assert everywhere._stands(row, found, Purpose()) is not bool(changed)
+
+
+def test_a_bundle_for_another_cpu_does_not_stand(
+    tiny_bundle: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    row, found = Row("onnxruntime", "fp32", DONE, tiny_bundle), checkpoints.load(tiny_checkpoint)
+    here = hardware.here()
+    assert everywhere._stands(row, found, Purpose())
+    monkeypatch.setattr(profiles, "here", lambda: replace(here, features=("avx2",)))
+    assert not everywhere._stands(row, found, Purpose())
+
+
+def test_on_an_arm_board_what_was_made_there_stands(
+    bundle_copy: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    board = replace(hardware.PROFILES["arm64"], profile=hardware.HERE)
+    monkeypatch.setattr(profiles, "here", lambda: board)
+    made = meta.read(str(bundle_copy))
+    details = {"target": "litert", "hardware": board.to_json()}
+    meta.write(str(bundle_copy), replace(made, **details))
+    row = Row("litert", "fp32", DONE, bundle_copy)
+    assert everywhere._stands(row, checkpoints.load(tiny_checkpoint), Purpose())
 
 
 def test_one_that_does_not_end_costs_its_own_row(
