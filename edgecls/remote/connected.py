@@ -28,6 +28,10 @@ def hosts(
         raise UsageError("--setup makes environments on devices behind ssh", "leave it away")
     if cpus is not None and not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,64}", cpus):
         raise UsageError(f"--cpus {cpus!r} is no mask of taskset", "hexadecimal, such as f0")
+    if cpus is not None:
+        cpus = cpus.lower().removeprefix("0x")  # Android's taskset takes no prefix
+        if not int(cpus, 16):
+            raise UsageError("--cpus names no core", "hexadecimal, such as f0")
     if cpus is not None and all(isinstance(each, address.Local) for each in found):
         raise UsageError("--cpus pins runners on a device, not on this machine", "leave it away")
 

@@ -116,12 +116,28 @@ class Agent:
         self._popen.wait()
         rest = self._popen.stdout.read() if self._popen.stdout else b""
         self._stderr.seek(0)
+        error = _told(rest)
+        if error:
+            return RunnerError(
+                f"{self._shell.name}: {error}",
+                "look at the device: its disk, and your rights there",
+            )
         said = (rest + b"\n" + self._stderr.read()).decode(errors="replace").strip().splitlines()
         return RunnerError(
             f"{self._shell.name}: {said[-1] if said else 'its Python gave no answer'}",
             "it needs Python 3.8 or later as python3 (Debian, Ubuntu: sudo apt install python3"
             " python3-venv)",
         )
+
+
+def _told(said: bytes) -> str:
+    """The error that an agent answered with before it ended; empty where it did not."""
+    for line in reversed(said.splitlines()):
+        with contextlib.suppress(ValueError, AttributeError):
+            error = json.loads(line).get("error")
+            if error:
+                return str(error)
+    return ""
 
 
 def copy(shell: Shell, python: str, wanted: Wanted, told: Told | None = None) -> Copied:

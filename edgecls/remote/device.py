@@ -57,6 +57,11 @@ class SshHost:
         self._pythons: dict[str, list[str]] = {}
         self._put: set[str] = set()
 
+    @property
+    def installs(self) -> bool:
+        """Whether what a bundle requires is installed there."""
+        return self._setup
+
     def start(self, bundle: Path, meta: Meta, threads: int) -> Process:
         folder = self._copied(bundle, meta)
         python = self._python(bundle)

@@ -41,6 +41,7 @@ class LiteRt:
     requirements = (
         'ai-edge-litert>=2.0,<3; python_version >= "3.10"',
         'tflite-runtime>=2.13; python_version < "3.10"',
+        'numpy<2; python_version < "3.10"',  # that was built with 1.x, and cannot load beside 2
     )
     packages = (*CONVERTERS, "torch")
     host_only = False

@@ -33,13 +33,18 @@ class Cuda:
         self.call("cuDeviceGet", ctypes.byref(device), ctypes.c_int(0))
         # The primary context is the one that TensorRT's own calls use; it ends with the process.
         self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
-        self.call("cuCtxSetCurrent", context)
+        self._context = context
+        self.use()
         self.name = self._device_name(device)
         self.sm = self._compute_capability(device)
         self._held = []
         self.stream = self._take(
             "cuStreamCreate", "cuStreamDestroy_v2", ctypes.c_void_p(), ctypes.c_uint(NON_BLOCKING)
         )
+
+    def use(self):
+        """Make the context this thread's: each thread has its own, or none."""
+        self.call("cuCtxSetCurrent", self._context)
 
     def call(self, function, *arguments):
         """One call of the driver. Raises EdgeclsError with the driver's own words."""
@@ -149,6 +154,7 @@ class Session:
 
     def _run(self, images):
         count = len(images)
+        self._cuda.use()  # a server's queries come in a thread of their own
         self._host_in[:count] = images
         given = self._host_in
         if self._dynamic:

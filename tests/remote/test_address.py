@@ -81,11 +81,17 @@ def test_each_host_once_and_this_machine_unless_asked() -> None:
         (["local"], {"cpus": "f0"}, "--cpus"),
         (["adb://x"], {"cpus": "0-3"}, "is no mask"),
         (["adb://x"], {"cpus": "; reboot"}, "is no mask"),
+        (["adb://x"], {"cpus": "0x0"}, "names no core"),
     ],
 )
 def test_an_option_that_nothing_here_can_keep_is_refused(names, options, cause) -> None:
     with pytest.raises(UsageError, match=cause):
         hosts(names, **options)
+
+
+def test_a_mask_travels_as_every_taskset_takes_it() -> None:
+    (there,) = hosts(["adb://x"], cpus="0xF0")
+    assert there._cpus == "f0"
 
 
 def test_a_bundle_whose_requirements_name_no_runtime_uses_the_devices_own() -> None:

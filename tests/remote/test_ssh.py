@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,3 +317,17 @@ def wait_for(condition: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_what_the_agent_says_before_it_ends_is_told(tmp_path: Path) -> None:
+    """As where its disk is full in the middle of a copy."""
+    answer = json.dumps({"ok": False, "error": "OSError: [Errno 28] No space left on device"})
+    agent = copying.Agent.__new__(copying.Agent)
+    agent._shell = SimpleNamespace(name="ssh://pi", lost=lambda: None)
+    agent._popen = subprocess.Popen(["echo", answer], stdout=subprocess.PIPE)
+    agent._popen.wait()
+    with (tmp_path / "stderr").open("w+b") as agent._stderr:
+        error = agent.failed()
+    assert error.cause == "ssh://pi: OSError: [Errno 28] No space left on device"
+    assert "disk" in error.fix and "python3" not in error.fix
+    agent._popen.stdout.close()
