@@ -1,12 +1,14 @@
 """The folder of a run, from which alone its report is made.
 
 ``run.json`` (this module's `RunInfo`), ``results.jsonl`` (one `Measurement` a line) and
-``files/<sha256>.<kind>``, the side files that rows and models name by hash:
+``files/<sha256>.<kind>``, the side files that rows and models name by hash (those of a file of
+rows by ``edgecls bench`` are beside it):
 
 - curves ``.json``: ``{"epochs": [{…}]}``, each ``epoch``, ``lr``, ``train_loss``, ``val_loss``,
   ``val_top1``, ``seconds``
 - predictions ``.npz``: ``val_classes``, ``val_logits``, ``test_classes``, ``test_logits``, and
-  ``test_images``: uint8[N, 32], the sha256 of each test image's file, by which two runs pair them
+  ``test_images``: uint8[N, 32], the sha256 of each test image's file, by which two runs pair them;
+  of a bundle on a device ``test_predicted`` and ``num_classes`` in place of logits
 - mistakes ``.json``: a list of `Mistake`, the most confident first; their pictures are ``.png``
 - climb ``.json``: how a row came to its int8, `edgecls.quantize.climbing.Climb`
 - latencies ``.npz``: ``latency_ms``, ``launch``, ``round`` of every query, in order
@@ -151,6 +153,13 @@ class RunInfo:
         except (KeyError, TypeError) as error:
             raise EdgeclsError(f"{run / INFO} is damaged: {error}", "run it again") from error
         return info
+
+
+def is_part(path: Path, run: Path) -> bool:
+    """Whether `path` is what a comparison reads of a run's folder or of a file of rows."""
+    file, own = path.resolve(), run.resolve()
+    folder = own.parent if own.is_file() else own
+    return file in (own, folder / INFO, folder / RESULTS) or folder / FILES in file.parents
 
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -56,7 +56,7 @@ class Subject:
 
     def warm_up(self) -> None:
         if self.is_lot:
-            self.runner.run(np.concatenate([self.tensors] * self.lot)[: self.lot])
+            self.runner.run(self.tensors[np.arange(self.lot) % len(self.tensors)])
             return
         for number in range(WARMUP):
             self.runner.run(self.batches[number % len(self.batches)])
@@ -117,6 +117,7 @@ def settings(asked: dict[str, Any]) -> Any:
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
+    test = settings(asked)
     subject = Subject(asked)
     subject.warm_up()
     # A server's queries come whether or not the last one has been answered.
@@ -126,7 +127,8 @@ def main() -> None:
         while (samples := waiting.get()) is not None:
             subject.answer(samples)
 
-    worker = threading.Thread(target=work)
+    # A daemon: what fails below must end the process, with its traceback.
+    worker = threading.Thread(target=work, daemon=True)
     worker.start()
     issue = waiting.put if asked["scenario"] == "server" else subject.answer
     sut = lg.ConstructSUT(issue, lambda: None)
@@ -136,7 +138,7 @@ def main() -> None:
     logs.log_output.outdir = asked["logs"]
     logs.log_output.copy_summary_to_stdout = False
     logs.enable_trace = False
-    lg.StartTestWithLogSettings(sut, qsl, settings(asked), logs)
+    lg.StartTestWithLogSettings(sut, qsl, test, logs)
     waiting.put(None)
     worker.join()
     lg.DestroyQSL(qsl)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgecls import trust
+from edgecls import isolated, trust
 from edgecls.bench.settings import Protocol
 from edgecls.core import Measurement
 from edgecls.errors import MissingDependency, RunnerError
@@ -70,8 +70,8 @@ def run(
         "logs": str(logs.resolve()),
     }
     script = Path(__file__).with_name("_loadgen.py")
-    command = [sys.executable, "-I", "-B", str(script), json.dumps(asked)]
-    limit_s = PATIENCE_S + PATIENCE * max(protocol.seconds, protocol.queries * expected_ms / 1e3)
+    command = [sys.executable, *isolated.flags(), "-B", str(script), json.dumps(asked)]
+    limit_s = _limit_s(protocol, expected_ms)
     try:
         done = subprocess.run(command, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired as error:
@@ -83,6 +83,12 @@ def run(
         return parsed((logs / SUMMARY).read_text(encoding="utf-8"))
     except OSError as error:
         raise RunnerError(f"LoadGen left no {SUMMARY} in {logs}") from error
+
+
+def _limit_s(protocol: Protocol, expected_ms: float) -> float:
+    """How long LoadGen may take; a server's queries have all come only after queries / qps."""
+    query_s = 1 / protocol.qps if protocol.qps is not None else expected_ms / 1e3
+    return PATIENCE_S + PATIENCE * max(protocol.seconds, protocol.queries * query_s)
 
 
 def parsed(text: str) -> Summary:

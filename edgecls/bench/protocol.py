@@ -2,17 +2,18 @@
 
 In each launch every bundle has a process of its own on its host; a round goes through all of them
 in turn, and those not asked are suspended. A drift of the machine so meets every row alike. The
-first launch's order is turned round in the second, and so on. In its first round of a launch a
-bundle is warmed up until its latency is stable.
+first launch's order is turned round in the second, and so on. In its first round a process is
+warmed up until its latency is stable.
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgecls.bench.samples import PHASES, Samples
 from edgecls.bench.settings import VERSION, Protocol
@@ -20,9 +21,12 @@ from edgecls.bench.stopping import is_known
 from edgecls.core import Progress, SilentProgress
 from edgecls.errors import EdgeclsError, RunnerError
 from edgecls.remote.host import Host
-from edgecls.runner import Runner
+from edgecls.runner import ASK_TIMEOUT_S, Runner
 
 __all__ = ["VERSION", "Protocol", "Samples", "measure"]
+
+# What a round may take, in terms of what it was asked to.
+PATIENCE = 4
 
 
 def measure(
@@ -56,7 +60,10 @@ def measure(
 
 @dataclass
 class _Launch:
-    """One launch of every bundle's process. runners: those that are at work, by their place."""
+    """One launch of every bundle's process.
+
+    runners: those that are at work, by their place. fresh: those that were not measured yet.
+    """
 
     number: int
     places: Sequence[tuple[Path, Host]]
@@ -65,6 +72,7 @@ class _Launch:
     trust_code: bool
     stack: ExitStack
     runners: dict[int, Runner] = field(default_factory=dict)
+    fresh: set[int] = field(default_factory=set)
 
     def start(self, index: int) -> None:
         (bundle, host), result = self.places[index], self.results[index]
@@ -86,6 +94,7 @@ class _Launch:
             result.fail(_lacks(runner, error))
             return
         self.runners[index] = runner
+        self.fresh.add(index)
 
     def round(self, index: int, number: int) -> None:
         if self.runners[index].is_cut_off:
@@ -96,19 +105,20 @@ class _Launch:
             return
         runner, result = self.runners[index], self.results[index]
         try:
-            self._ask(runner, result, number)
+            self._ask(runner, result, number, index in self.fresh)
         except (EdgeclsError, KeyError) as error:
             result.fail(_lacks(runner, error) if isinstance(error, KeyError) else error)
             self.runners.pop(index).suspend()
             return
+        self.fresh.discard(index)
         result.conditions.append(runner.conditions())
         runner.suspend()
         result.suspends = result.suspends and runner.suspends
 
-    def _ask(self, runner: Runner, result: Samples, number: int) -> None:
+    def _ask(self, runner: Runner, result: Samples, number: int, is_first: bool) -> None:
         """One round: what is answered goes into `result`, all of it or nothing of inferences."""
-        asked = self.protocol.request(self.number, number)
-        answer = runner.ask(asked)
+        asked = self.protocol.request(self.number, number, is_first)
+        answer = runner.ask(asked, _limit_s(asked))
         if self.protocol.scenario != "single-stream":
             answer["samples_per_query"]  # an older harness would have asked in a single stream
         few = max(5, int(asked["queries"]) // 8)
@@ -116,7 +126,7 @@ class _Launch:
             self._ask_phases(runner, result, few)
         memory = runner.ask({"do": "memory"})
         result.take_memory(memory)
-        result.take_round(self.number, number, answer)
+        result.take_round(self.number, number, answer, is_first)
 
     def _ask_phases(self, runner: Runner, result: Samples, queries: int) -> None:
         for phase, kept in PHASES.items():
@@ -132,6 +142,12 @@ class _Launch:
                 result.absent.append(phase)
                 continue
             getattr(result, kept).extend(answer["samples_ms"])
+
+
+def _limit_s(asked: Mapping[str, Any]) -> float:
+    """How long a round may take: the usual, and several times what it is asked to."""
+    arrive_s = asked["queries"] / asked["qps"] if "qps" in asked else 0.0
+    return ASK_TIMEOUT_S + PATIENCE * max(float(asked["seconds"]), arrive_s)
 
 
 def _lacks(runner: Runner, error: KeyError) -> RunnerError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -60,7 +61,7 @@ def with_latency(row: Measurement, samples: Samples, protocol: Protocol) -> Meas
         threads=protocol.threads,
         batch_size=batch,
         environment=environment,
-        protocol=_protocol(samples, protocol),
+        protocol=_protocol(samples, protocol, batch),
     )
 
 
@@ -105,7 +106,11 @@ def _environment(samples: Samples) -> dict[str, Any]:
     return {**told, **conditions(samples.conditions)}
 
 
-def _protocol(samples: Samples, protocol: Protocol) -> dict[str, Any]:
-    """As it was asked, and where it stopped early."""
-    stopped = {"stopped_after_launches": samples.stopped_after} if samples.stopped_after else {}
-    return {**protocol.to_json(), **stopped}
+def _protocol(samples: Samples, protocol: Protocol, batch: int) -> dict[str, Any]:
+    """As it was asked; of a row that stopped early also where, and the mode that it amounts to."""
+    told = {**protocol.to_json(), "samples_per_query": samples.samples_per_query or batch}
+    if not samples.stopped_after:
+        return told
+    done = replace(protocol, seconds=sum(samples.seconds), queries=len(samples.latency_ms))
+    stopped = {"asked_mode": protocol.mode, "stopped_after_launches": samples.stopped_after}
+    return {**told, "mode": done.mode, **stopped}

@@ -21,8 +21,8 @@ PHASES = {
 class Samples:
     """What one bundle said. latency_ms: every query, in order; error: why it fell out, if so.
 
-    settled: of each launch, where it was told. seconds: of each round. samples_per_query: images of
-    a query (0: not told). load, energy: of those rounds that told them, energy with the round's
+    settled: of each process, where it was told. seconds: of each round. samples_per_query: images
+    of a query (0: not told). load, energy: of those rounds that told them, energy with the round's
     ``queries``. absent: phases that an older harness does not know. rss_bytes: the peak;
     memory_bytes: what it grew by since the runtime was loaded (0: not told). stopped_after: the
     launches after which it was known well enough (0: it was asked to the end).
@@ -64,8 +64,13 @@ class Samples:
         self.fix = error.fix if isinstance(error, EdgeclsError) else ""
         self.skipped = isinstance(error, SkippedError)
 
-    def take_round(self, launch: int, number: int, answer: Mapping[str, Any]) -> None:
-        """Keep a round of inferences. Raises KeyError where the answer lacks what it must have."""
+    def take_round(
+        self, launch: int, number: int, answer: Mapping[str, Any], is_first: bool
+    ) -> None:
+        """Keep a round of inferences. is_first: of its process.
+
+        Raises KeyError where the answer lacks what it must have.
+        """
         latency_ms: list[float] = answer["samples_ms"]
         self.latency_ms += latency_ms
         self.launch += [launch] * len(latency_ms)
@@ -73,7 +78,7 @@ class Samples:
         # An older harness tells none of these.
         self.seconds.append(float(answer.get("seconds", sum(latency_ms) / 1e3)))
         self.samples_per_query = int(answer.get("samples_per_query", self.samples_per_query))
-        if number == 0 and "settled" in answer:
+        if is_first and "settled" in answer:
             self.settled.append(bool(answer["settled"]))
         load, energy = answer.get("load"), answer.get("energy")
         if isinstance(load, Mapping):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgecls.recipe import BenchSection
 
 # Raised when the same settings would be measured otherwise.
-VERSION = 2
+VERSION = 3
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
 Mode = Literal["short", "quick", "full"]
@@ -85,12 +85,13 @@ class Protocol:
         lasts = [mode for mode in longest if self.seconds >= SECONDS[mode]]
         return lasts[0] if counted and lasts else "short"
 
-    def request(self, launch: int, round_number: int) -> dict[str, Any]:
-        """What a round of the phase ``inference`` asks; both are counted from 0.
+    def request(self, launch: int, round_number: int, is_first: bool) -> dict[str, Any]:
+        """What a round of the phase ``inference`` asks; launches and rounds are counted from 0.
 
-        A server's arrivals are others in each round, and the same for all rows.
+        is_first: whether it is the first of its process. A server's arrivals are others in each
+        round, and the same for all rows.
         """
-        total, is_first = self.launches * self.rounds, round_number == 0
+        total = self.launches * self.rounds
         queries = -(-self.queries // total)
         asked: dict[str, Any] = {
             "do": "round",
@@ -99,7 +100,8 @@ class Protocol:
             "seconds": self.seconds / total,
             # Caches are cold after the other rows' turn, and colder after the start.
             "warmup": self._warmup(queries, is_first),
-            "settle": is_first,
+            # Windows of whole lots would take far longer than what is measured.
+            "settle": is_first and self.scenario != "offline",
         }
         if self.scenario != "single-stream":
             asked["scenario"] = self.scenario

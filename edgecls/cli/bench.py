@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 IMAGES = 500
+OUT_HELP = (
+    "Write the rows as JSON lines to this file, and every latency and answer to files/ beside it:"
+    " `edgecls compare` tests them."
+)
 
 
 @click.command()
@@ -48,7 +52,7 @@ IMAGES = 500
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**31 - 1),
     help="Of a server's arrivals, and of what LoadGen draws [default: 0].",
 )
 @click.option(
@@ -87,7 +91,7 @@ IMAGES = 500
 @click.option("--cpus", metavar="MASK", help="Pin runners on devices to cores, as taskset's mask.")
 @click.option("--data", type=FOLDER, help="Images with one folder a class: accuracy on the device.")
 @click.option("--images", type=COUNT, help="How many of --data, at most [default: 500].")
-@click.option("--out", type=FOLDER, help="Write the rows as JSON lines to this file.")
+@click.option("--out", type=FOLDER, help=OUT_HELP)
 @click.option(
     "--loadgen",
     type=FOLDER,
@@ -134,6 +138,8 @@ def bench(
 
     _check(out, force, data, [seconds, qps])
     _check_idle(None if loadgen else seed, scenario, images, data)
+    if early_stop:
+        _check_launches(launches)
     shortest, fewest = least(mode, scenario, seconds, queries)
     protocol = Protocol(
         threads, launches, rounds, fewest, shortest, scenario, samples, qps, seed or 0, early_stop
@@ -142,16 +148,20 @@ def bench(
         _check_loadgen(loadgen, devices, force)
     events = display()
     asked = None if data is None else Asked(data, images or IMAGES)
+    keep = None if out is None else out.parent
     found = measure(
-        bundles, protocol, trust_code, events, hosts(devices, setup, cpus, events.note), asked
+        bundles, protocol, trust_code, events, hosts(devices, setup, cpus, events.note), asked, keep
     )
     if out is not None:
         write_results(out, found)
     _tell(found)
+    beside = []
     if loadgen is not None:
-        for line in official.run(bundles, found, protocol, loadgen, trust_code, events):
-            click.echo(line)
-    sys.exit(1 if any(row.measured != "ok" for row in found) else 0)
+        beside = official.run(bundles, found, protocol, loadgen, trust_code, events)
+    for each in beside:
+        click.echo(each.line, err=each.failed)
+    fell_out = any(row.measured != "ok" for row in found) or any(each.failed for each in beside)
+    sys.exit(1 if fell_out else 0)
 
 
 def _tell(rows: Sequence[Measurement]) -> None:
@@ -172,6 +182,7 @@ def _check(
     """Raises UsageError for what cannot be, before anything is measured."""
     from edgecls.errors import UsageError
     from edgecls.pipeline import places
+    from edgecls.rundir import FILES
 
     if any(number is not None and math.isnan(number) for number in numbers):
         raise UsageError("--seconds or --qps is not a number", "such as 2.0")
@@ -181,6 +192,9 @@ def _check(
         raise UsageError(f"there is no folder {out.parent}", "make it first")
     if out is not None:
         places.writable(out)
+        places.writable(out.parent / FILES / out.name)
+        if out.name == FILES:
+            raise UsageError(f"{out} is where side files go", "choose another file with --out")
     if data is not None and not data.exists():
         raise UsageError(f"the folder of images {data} is not there", "check its path")
 
@@ -197,6 +211,18 @@ def _check_idle(
         )
     if images is not None and data is None:
         raise UsageError("--images is how many of --data", "add --data, or leave out --images")
+
+
+def _check_launches(launches: int) -> None:
+    """Raises UsageError where no row could stop early."""
+    from edgecls.bench.stopping import LEAST_LAUNCHES
+    from edgecls.errors import UsageError
+
+    if launches <= LEAST_LAUNCHES:
+        raise UsageError(
+            f"no row stops early before {LEAST_LAUNCHES} launches, and here are {launches} in all",
+            f"give --launches {LEAST_LAUNCHES + 1} or more, or leave out --early-stop",
+        )
 
 
 def _check_loadgen(folder: Path, devices: Sequence[str], force: bool) -> None:

@@ -79,11 +79,15 @@ def export(
     _only_with_all(jobs, time_limit, memory)
     precisions = targets.get(target).precisions
     chosen: Precision = precision or ("fp32" if "fp32" in precisions else precisions[0])
+    from edgecls.cli.display import display
     from edgecls.device.meta import bundle_sha256
     from edgecls.pipeline.single import export as convert
 
     folder = out or Path(f"{target}-{chosen}")
-    written = convert(checkpoint, target, chosen, folder, force, purpose=Purpose(profile, batch))
+    with display().stage(f"converting for {target} in {chosen}"):
+        written = convert(
+            checkpoint, target, chosen, folder, force, purpose=Purpose(profile, batch)
+        )
     tell_scheme(written)
     click.echo(f"bundle: {written}  sha256 {bundle_sha256(str(written))}")
 

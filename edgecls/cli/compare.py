@@ -64,9 +64,12 @@ def compare(
 ) -> None:
     """Compare two runs row by row: the gate of a CI.
 
-    OLD and NEW are the folders of two runs, or files of rows by `edgecls bench --out`. It ends with
-    1 where a row of NEW is worse than a bound allows and chance does not explain it (a corrected
-    p below 0.01), or where a row that was measured in OLD is gone.
+    OLD and NEW are the folders of two runs, or files of rows by `edgecls bench --out` with the
+    files/ beside them. It ends with 1 where a row of NEW is worse than a bound allows and chance
+    does not explain the change (a corrected p below 0.01), where a row that was measured in OLD is
+    gone, and where nothing could be tested. Where accuracy, or latency, could be tested in no row,
+    a warning says so, and the status is that of the other. A latency is the mean over process
+    launches of each one's median; a report's p50 is the median of all queries.
     """
     from edgecls import comparing
     from edgecls.cli.display import show
@@ -80,6 +83,8 @@ def compare(
             write_text(file, document(gate))
     show(comparing.table(gate))
     click.echo(comparing.summary(gate))
+    for warning in comparing.warnings(gate):
+        click.echo(f"warning: {warning}", err=True)
     found = comparing.alarms(gate)
     for alarm in found:
         click.echo(f"alarm: {alarm.sentence}", err=True)
@@ -95,14 +100,13 @@ def _check(files: dict[str, Path | None], force: bool, runs: tuple[Path, Path]) 
     """Raises UsageError for files that cannot be written, before anything is read."""
     from edgecls.errors import UsageError
     from edgecls.pipeline import places
-    from edgecls.rundir import INFO, RESULTS
+    from edgecls.rundir import is_part
 
-    theirs = {each.resolve() for run in runs for each in (run, run / INFO, run / RESULTS)}
     given = {option: file for option, file in files.items() if file is not None}
     if len({file.resolve() for file in given.values()}) < len(given):
         raise UsageError(f"{' and '.join(given)} name the same file", "choose two files")
     for option, file in given.items():
-        if file.resolve() in theirs:
+        if any(is_part(file, run) for run in runs):
             raise UsageError(f"{file} is part of a run that is compared", "choose another file")
         if file.is_dir() or (file.exists() and not force):
             raise UsageError(

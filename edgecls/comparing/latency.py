@@ -34,11 +34,11 @@ _GPU = re.compile(r"cuda: (.*), sm_\d+")
 # What may have made a model slower, and so is no reason not to test it.
 SOFTWARE = ("runtime", "provider", "layout", "compute_units", "system", "python")
 # How long and how often: more of it makes a figure surer, and no other one. A longer mode is none
-# of these, for a device gets warm in it.
+# of these, for a device gets warm in it; of a row that stopped early it is the mode that was asked.
 AMOUNTS = frozenset(
     {
         *("launches", "rounds", "queries", "seconds", "seed"),
-        *("early_stop", "stopped_after_launches"),
+        *("early_stop", "stopped_after_launches", "asked_mode"),
     }
 )
 
@@ -134,7 +134,8 @@ def _alike(before: Measurement, after: Measurement) -> None:
 
 
 def _way(row: Measurement) -> dict[str, Any]:
-    own = {"threads": row.threads, "batch_size": row.batch_size, "qps": row.qps}
+    asked_mode = row.protocol.get("asked_mode")
+    own = {"threads": row.threads, "batch_size": row.batch_size, "qps": row.qps, "mode": asked_mode}
     return {**row.protocol, **{name: value for name, value in own.items() if value is not None}}
 
 

@@ -18,6 +18,9 @@ from typing import IO, Any, Callable, Dict, NoReturn, Optional, Sequence
 from .errors import EdgeclsError
 from .scenarios import SAMPLES, SCENARIOS
 
+# Options that --bench alone uses.
+OF_BENCH = ("seconds", "queries", "scenario", "qps", "samples")
+
 # (folder, meta.Meta, threads) -> runner
 Load = Callable[[str, Any, int], Any]
 # (folder, meta.Meta) -> what was made
@@ -90,7 +93,7 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     what.add_argument("--prepare", action="store_true", help="build ahead what this device needs")
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="images to classify")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: the runtime's own)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="shortest time of --bench")
+    parser.add_argument("--seconds", type=float, help="shortest time of --bench (default 2)")
     parser.add_argument(
         "--queries", type=int, help="fewest queries of --bench (default 662, offline 1)"
     )
@@ -107,15 +110,15 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         parser.error("nothing to do: give an image, --verify, --eval DIR or --bench")
     if chosen and args.images:
         parser.error("give either images or one of --verify, --eval, --bench, --serve, --prepare")
-    if args.threads < 0 or not 0 <= args.seconds < float("inf"):
+    if args.threads < 0 or not 0 <= (args.seconds or 0) < float("inf"):
         parser.error("--threads and --seconds are at least 0")
-    _check_scenario(parser, args)
+    _check_bench(parser, args)
     return args
 
 
-def _check_scenario(parser: _Parser, args: argparse.Namespace) -> None:
+def _check_bench(parser: _Parser, args: argparse.Namespace) -> None:
     """Refuse what --bench would not use; without a scenario it is single stream."""
-    given = [name for name in ("scenario", "qps", "samples") if getattr(args, name) is not None]
+    given = [name for name in OF_BENCH if getattr(args, name) is not None]
     if given and not args.bench:
         parser.error("--{} is of --bench alone".format(given[0]))
     args.scenario = args.scenario or SCENARIOS[0]

@@ -71,8 +71,10 @@ def query(
 
 def _inference(runner: Any, tensors: "np.ndarray[Any, Any]", size: int) -> Ask:
     count = len(tensors)
-    # Each starts with another image; more of them than images would only repeat.
-    batches = [np.ascontiguousarray(tensors[np.arange(i, i + size) % count]) for i in range(count)]
+    # Each starts with another image; more of them than images would only repeat. They share their
+    # images: copies of a large query would be taken for the model's memory.
+    ring = np.ascontiguousarray(tensors[np.arange(count + size - 1) % count])
+    batches = [ring[i : i + size] for i in range(count)]
     run = runner.run
     return lambda index: run(batches[index % count])
 

@@ -37,6 +37,9 @@ from .scenarios import Round
 Request = Dict[str, Any]
 Answer = Dict[str, Any]
 
+# Samples that are written at once.
+PART = 1000
+
 
 class Server:
     """A loaded runner and what its requests need; each ``do_<name>`` answers one of them."""
@@ -130,11 +133,25 @@ def serve(server: Server, stdout: IO[str]) -> int:
         if not line.strip():
             continue
         answer = server.answer(line)
-        stdout.write(json.dumps(answer) + "\n")
-        stdout.flush()
+        _write(answer, stdout)
         if answer.get("quit"):
             break
     return 0
+
+
+def _write(answer: Answer, stdout: IO[str]) -> None:
+    """One line. Samples go in parts: the text of all would be taken for the model's memory."""
+    text = json.dumps({key: answer[key] for key in answer if key != "samples_ms"})
+    if "samples_ms" not in answer:
+        stdout.write(text + "\n")
+    else:
+        samples = answer["samples_ms"]
+        stdout.write(text[:-1] + ', "samples_ms": [')
+        for begin in range(0, len(samples), PART):
+            part = json.dumps(list(samples[begin : begin + PART]))
+            stdout.write((", " if begin else "") + part[1:-1])
+        stdout.write("]}\n")
+    stdout.flush()
 
 
 def _parse(line: bytes) -> Request:

@@ -30,7 +30,9 @@ def percentile_upper_bound(
     """
     count, p = len(ordered), percent / 100.0
     total = 0.0
-    for k in range(count + 1):
+    # Below 12 standard deviations of the mean there is nothing to add.
+    first = max(0, math.floor(count * p - 12 * math.sqrt(count * p * (1 - p))))
+    for k in range(first, count + 1):
         if total >= confidence and k >= 1:
             return float(ordered[k - 1])
         total += _binomial(count, k, p)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from edgecls.bench.proof import Proof, prove
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Measurement
 from edgecls.device.meta import Meta, bundle_sha256
+from edgecls.errors import UsageError
+from edgecls.pipeline import raw, required
 from edgecls.pipeline.events import Events
 from edgecls.pipeline.package import described
 from edgecls.remote.host import Host
@@ -46,16 +49,24 @@ def bench(
     events: Events,
     hosts: Sequence[Host] = (HERE,),
     asked: Asked | None = None,
+    keep: Path | None = None,
 ) -> list[Measurement]:
     """A row of every bundle on every host, each host's together. The hosts are closed.
 
-    Raises TrustError before anything of a bundle runs or travels, and DataError for `asked`.
+    keep: the folder that gets the rows' side files, every latency and answer; None for none.
+
+    Raises TrustError before anything of a bundle runs or travels, DataError for `asked`, and
+    UsageError for a bundle that is given twice.
     """
     with ExitStack() as stack:
         for host in hosts:
             stack.callback(host.close)
+        _once(bundles)
         folders = [stack.enter_context(packed.opened(bundle)) for bundle in bundles]
         metas = [trust.check(folder, trust_code) for folder in folders]
+        if not trust_code and any(getattr(host, "installs", False) for host in hosts):
+            for folder, meta in zip(folders, metas, strict=True):
+                required.check(folder, meta)
         images = [_images(meta, asked) for meta in metas]
         jobs = [
             _Job(bundle, folder, meta, host, drawn)
@@ -74,7 +85,28 @@ def bench(
             found = dict(zip(able, measure(places, protocol, progress, trust_code), strict=True))
         samples = [found.get(i, proof.fell_out) for i, proof in enumerate(proofs)]
         proven = [_row(job, proof) for job, proof in zip(jobs, proofs, strict=True)]
-        return rows.measured(proven, samples, protocol)
+        whole = rows.measured(_told_apart(proven), samples, protocol)
+        if keep is None:
+            return whole
+        return [
+            raw.kept(keep, row, job.meta.labels, proof, each)
+            for row, job, proof, each in zip(whole, jobs, proofs, samples, strict=True)
+        ]
+
+
+def _once(bundles: Sequence[Path]) -> None:
+    again = [path for path, n in Counter(path.resolve() for path in bundles).items() if n > 1]
+    if again:
+        raise UsageError(f"{again[0]} is given twice", "name each bundle once")
+
+
+def _told_apart(found: Sequence[Measurement]) -> list[Measurement]:
+    """Rows of bundles of the same model, target and precision, named by their paths too."""
+    count = Counter((row.name, row.device) for row in found)
+    return [
+        row.with_(model=f"{row.model} ({row.bundle})") if count[row.name, row.device] > 1 else row
+        for row in found
+    ]
 
 
 def _images(meta: Meta, asked: Asked | None) -> list[Image]:

@@ -189,7 +189,7 @@ class _Crew:
             stack.callback(self._stop)
             # A graph that cannot be exported is told by every row that needs it.
             graph = self._start(None)
-            stack.callback(lambda: graph.outcome() or graph.kill())
+            stack.callback(_end, graph)
             while graph.outcome() is None:
                 time.sleep(_POLL_S)
             while left or self.busy:
@@ -221,6 +221,11 @@ class _Crew:
         for job in self.busy:
             job.process.kill()
             _swept(job.row.folder)
+
+
+def _end(process: Watched) -> None:
+    if process.outcome() is None:
+        process.kill()
 
 
 def _swept(folder: Path) -> None:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgecls import packed, trust
 from edgecls.bench import loadgen
 from edgecls.bench.settings import Protocol
 from edgecls.core import Measurement
-from edgecls.errors import UsageError
+from edgecls.errors import RunnerError, UsageError
 from edgecls.pipeline import places
 from edgecls.pipeline.events import Events
 
 LOGS = "mlperf_log_*"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a row. failed: whether its bundle failed under LoadGen."""
+
+    line: str
+    failed: bool = False
 
 
 def check(root: Path, force: bool) -> None:
@@ -39,11 +48,11 @@ def run(
     root: Path,
     trust_code: bool,
     events: Events,
-) -> list[str]:
+) -> list[Told]:
     """A line for each row, LoadGen's figures beside ours; its logs stay in ``root/<row>/``.
 
-    rows: of the bundles, in their order. One that was not measured is left out. Raises
-    RunnerError where a bundle fails under LoadGen.
+    rows: of the bundles, in their order. One that was not measured is left out; one that fails
+    under LoadGen costs its own line alone.
     """
     told = []
     names = [f"{row.model}-{row.target}-{row.precision}" for row in rows]
@@ -59,6 +68,10 @@ def run(
             logs.mkdir(parents=True, exist_ok=True)
             for old in logs.glob(LOGS):
                 old.unlink()
-            summary = loadgen.run(folder, protocol, row.latency_p50_ms, logs, trust_code)
-            told.append(f"{row.name}: {loadgen.beside(row, summary)}; logs in {logs}")
+            try:
+                summary = loadgen.run(folder, protocol, row.latency_p50_ms, logs, trust_code)
+            except RunnerError as error:
+                told.append(Told(f"{row.name}: LoadGen failed: {error.cause}", failed=True))
+                continue
+            told.append(Told(f"{row.name}: {loadgen.beside(row, summary)}; logs in {logs}"))
     return told

@@ -6,6 +6,7 @@ Asked once the rows are measured, of a process of its own: profiling slows a run
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -37,8 +38,9 @@ def _profiled(workshop: Workshop, row: Measurement, out: Path) -> Measurement:
         return row
     try:
         entry = operators(workshop, row.name, out / row.bundle)
-    except EdgeclsError as error:
-        workshop.events.note(f"{row.name}: {error.cause}")
+    except (EdgeclsError, OSError, subprocess.SubprocessError) as error:
+        cause = error.cause if isinstance(error, EdgeclsError) else error
+        workshop.events.note(f"{row.name}: {cause}")
         return row
     if not (entry.out / NAME).is_file():
         return row

@@ -31,7 +31,7 @@ from edgecls.device.meta import bundle_sha256
 from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import AUGMENTED, AUGMENTED_PICTURE, CURVES
-from edgecls.pipeline import conversion, mistakes, package
+from edgecls.pipeline import conversion, mistakes, package, raw
 from edgecls.pipeline.nets import Net, trains_for
 from edgecls.pipeline.package import faithful, unsuited
 from edgecls.pipeline.quantized import Made, bundled
@@ -285,14 +285,7 @@ def _with_predictions(candidate: Candidate, shown: _Shown, model: Entry) -> Meas
                 dataset.preprocess,
             ),
         ),
-        "latencies": add_arrays(
-            shown.out,
-            {
-                "latency_ms": np.asarray(samples.latency_ms),
-                "launch": np.asarray(samples.launch, dtype=np.int32),
-                "round": np.asarray(samples.round, dtype=np.int32),
-            },
-        ),
+        "latencies": raw.latencies(shown.out, samples),
     }
     return candidate.row.with_(files={**candidate.row.files, **files})
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +96,26 @@ def test_a_changed_runner_is_not_run_without_trust_in_it(fake_bundle, tmp_path: 
     assert not marker.exists()
 
 
+@pytest.mark.parametrize(
+    ("asked", "due_s"),
+    [
+        ({"seconds": 10.0, "queries": 5}, 10.0),
+        ({"seconds": 10.0, "queries": 700}, 70.0),
+        ({"seconds": 10.0, "queries": 700, "scenario": "server", "qps": 0.05}, 14_000.0),
+    ],
+)
+def test_it_is_waited_for_until_all_queries_have_come(
+    fake_bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, due_s: float
+) -> None:
+    def hangs(command: list[str], timeout: float, **options: Any) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", hangs)
+    limit_s = loadgen.PATIENCE_S + loadgen.PATIENCE * due_s
+    with pytest.raises(RunnerError, match=f"took more than {limit_s:.0f} s"):
+        loadgen.run(fake_bundle(), Protocol(**asked), 100.0, tmp_path, trust_code=True)
+
+
 needs_loadgen = pytest.mark.skipif(
     importlib.util.find_spec("mlperf_loadgen") is None, reason="mlcommons-loadgen is not installed"
 )
@@ -135,3 +158,35 @@ def test_a_bundle_that_fails_under_it_is_told(fake_bundle, tmp_path: Path, scena
     with pytest.raises(RunnerError, match=r"under LoadGen ended with 1: .*ValueError: oh"):
         loadgen.run(bundle, protocol, 1.0, tmp_path, trust_code=True)
     assert "mlperf_loadgen" not in sys.modules
+
+
+@needs_loadgen
+@pytest.mark.parametrize("wrong", [{"seed": 10**30}, {"scenario": "burst"}])
+def test_a_test_that_cannot_begin_ends_the_process(
+    fake_bundle, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    script = Path(loadgen.__file__).with_name("_loadgen.py")
+    asked = {
+        "bundle": str(fake_bundle().resolve()),
+        "threads": 1,
+        "scenario": "server",
+        "queries": 5,
+        "seconds": 0.0,
+        "samples": 1,
+        "qps": 100.0,
+        "seed": 0,
+        "expected_ms": 1.0,
+        "logs": str(tmp_path),
+        **wrong,
+    }
+    command = [sys.executable, "-I", "-B", script, json.dumps(asked)]
+    assert subprocess.run(command, capture_output=True, timeout=60).returncode
+
+
+@needs_loadgen
+def test_a_lot_is_not_a_part_of_many_copies(fake_bundle, tmp_path: Path) -> None:
+    """They would be most of the memory that is seen."""
+    copied = "images.base is not None and images.base.nbytes > 2 * images.nbytes"
+    bundle = fake_bundle(run=f"if {copied}: raise ValueError('copies')")
+    lots = Protocol(queries=1, seconds=0.0, scenario="offline", samples_per_query=48)
+    assert loadgen.run(bundle, lots, 1.0, tmp_path, trust_code=True).latency_ms[50] > 0

@@ -25,6 +25,7 @@ class Scripted:
 
     log: list[tuple[str, str]]
     requests: list[tuple[str, dict[str, Any]]]
+    limits: list[float]
     script: dict[str, Any]
 
     def __init__(self, bundle: Path, threads: int, trust_code: bool, host: LocalHost) -> None:
@@ -41,9 +42,12 @@ class Scripted:
     def note(self, what: str) -> None:
         self.log.append((self.name, what))
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(
+        self, request: dict[str, Any], timeout_s: float = module.ASK_TIMEOUT_S
+    ) -> dict[str, Any]:
         self.note(request.get("phase", request["do"]))
         self.requests.append((self.name, request))
+        self.limits.append(timeout_s)
         self.asked += 1
         answer = self.script.get(f"{self.name} {self.asked}")
         answer = self.script.get(f"{self.name} {request.get('phase')}", answer)
@@ -53,7 +57,7 @@ class Scripted:
             return answer
         if request["do"] == "memory":
             return {"rss_bytes": 1000 + self.asked}
-        return {"samples_ms": [1.0] * request["queries"]}
+        return {"samples_ms": [1.0] * request["queries"], "settled": True}
 
     def conditions(self) -> dict[str, Any]:
         self.note("conditions")
@@ -71,7 +75,7 @@ class Scripted:
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> type[Scripted]:
-    Scripted.log, Scripted.script, Scripted.requests = [], {}, []
+    Scripted.log, Scripted.script, Scripted.requests, Scripted.limits = [], {}, [], []
     monkeypatch.setattr(module, "Runner", Scripted)
     return Scripted
 
@@ -146,10 +150,14 @@ def test_what_a_host_cannot_run_is_skipped_and_not_failed(scripted: type[Scripte
     assert not other.skipped and not other.error
 
 
+@pytest.mark.parametrize(("breaks_in", "settles"), [(0, [True, False]), (1, [True, True])])
 def test_one_whose_connection_broke_while_another_was_asked_is_started_again(
-    scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch
+    scripted: type[Scripted],
+    monkeypatch: pytest.MonkeyPatch,
+    breaks_in: int,
+    settles: list[bool],
 ) -> None:
-    """The row that was asked is lost; the other goes on over a new connection."""
+    """The row that was asked is lost; the other goes on over a new connection, and settles anew."""
     runners: list[Scripted] = []
     begin = Scripted.__init__
 
@@ -157,12 +165,13 @@ def test_one_whose_connection_broke_while_another_was_asked_is_started_again(
         begin(self, *arguments)
         runners.append(self)
 
-    def breaks(self: Scripted, request: dict[str, Any]) -> dict[str, Any]:
-        if self.name == "a":
+    def breaks(self: Scripted, request: dict[str, Any], *limit: float) -> dict[str, Any]:
+        rounds = scripted.log.count((self.name, "inference"))
+        if self.name == "a" and request.get("phase") == "inference" and rounds == breaks_in:
             for each in runners:
                 each.is_cut_off = True
             raise LostError("the connection broke", "look at the device")
-        return ask(self, request)
+        return ask(self, request, *limit)
 
     ask = Scripted.ask
     monkeypatch.setattr(Scripted, "__init__", kept)
@@ -171,6 +180,9 @@ def test_one_whose_connection_broke_while_another_was_asked_is_started_again(
     assert lost.error == "the connection broke"
     assert other.error == "" and len(other.latency_ms) == 8
     assert [name for name, what in scripted.log if what == "start"] == ["a", "b", "b"]
+    asked = [each for name, each in scripted.requests if name == "b" and "settle" in each]
+    assert [each["settle"] for each in asked] == settles
+    assert len(other.settled) == settles.count(True)
 
 
 def test_a_host_that_decodes_no_images_is_asked_for_no_such_phase(
@@ -217,6 +229,24 @@ def test_a_scenario_is_asked_for_and_must_be_answered(scripted: type[Scripted]) 
     assert (asked["scenario"], asked["samples_per_query"]) == ("offline", 16)
     # One that knows no scenarios has answered single queries, which are not what was asked.
     assert old.error == "b answers without 'samples_per_query'" and old.latency_ms == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "due_s"),
+    [
+        ({"seconds": 600.0}, 600.0),
+        ({"seconds": 12_000.0, "launches": 2}, 6000.0),
+        ({"seconds": 10.0, "queries": 700, "scenario": "server", "qps": 0.05}, 14_000.0),
+        ({"seconds": 3.0, "queries": 700}, 3.0),
+    ],
+)
+def test_a_round_is_waited_for_as_long_as_it_is_asked_to_take(
+    scripted: type[Scripted], asked: dict[str, Any], due_s: float
+) -> None:
+    scripted.script = {"a inference": {"samples_ms": [1.0], "samples_per_query": 1}}
+    measure(here([A]), Protocol(**{"launches": 1, "rounds": 1, **asked}))
+    assert scripted.limits[0] == module.ASK_TIMEOUT_S + module.PATIENCE * due_s
+    assert set(scripted.limits[1:-1]) - {scripted.limits[0]} == {module.ASK_TIMEOUT_S}
 
 
 def test_what_a_round_tells_besides_is_kept(scripted: type[Scripted]) -> None:

@@ -140,6 +140,29 @@ def test_a_row_that_stopped_early_says_when() -> None:
     assert "stopped_after_launches" not in with_latency(ROW, samples(), protocol).protocol
 
 
+@pytest.mark.parametrize(("seconds", "mode"), [(3.0, "short"), (30.0, "quick")])
+def test_the_mode_of_a_row_that_stopped_early_is_what_it_amounts_to(
+    seconds: float, mode: str
+) -> None:
+    protocol = Protocol(early_stop=True, seconds=600.0)
+    stopped = replace(samples(), stopped_after=3, seconds=[seconds / 12] * 12)
+    told = with_latency(ROW, stopped, protocol).protocol
+    assert (told["mode"], told["asked_mode"], told["seconds"]) == (mode, "full", 600.0)
+    whole = with_latency(ROW, samples(), protocol).protocol
+    assert whole["mode"] == "full" and "asked_mode" not in whole
+
+
+def test_the_images_of_a_query_are_those_that_it_had() -> None:
+    def told(**given: object) -> int:
+        return with_latency(ROW, replace(samples(), **given), Protocol()).protocol[
+            "samples_per_query"
+        ]
+
+    assert told(samples_per_query=4, about={"batch": 4}) == 4
+    assert told(about={"batch": 4}) == 4  # of an older harness, which does not tell it
+    assert told() == 1
+
+
 def test_rows_that_were_measured_together_are_compared() -> None:
     slow = replace(samples(), latency_ms=[2 * each for each in samples().latency_ms])
     fell = Samples(error="it crashed")

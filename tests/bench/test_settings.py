@@ -14,16 +14,20 @@ from edgecls.recipe import BenchSection
 def test_five_launches_share_what_a_row_is_asked() -> None:
     protocol = Protocol(queries=662, seconds=10.0)
     assert protocol.launches == LAUNCHES == 5
-    asked = protocol.request(launch=0, round_number=0)
+    asked = protocol.request(launch=0, round_number=0, is_first=True)
     assert asked["queries"] * protocol.launches * protocol.rounds >= 662
     assert asked["seconds"] == pytest.approx(0.5)
 
 
-def test_each_launch_settles_in_its_first_round_alone() -> None:
-    protocol = Protocol()
-    for launch in range(2):
-        settles = [protocol.request(launch, number)["settle"] for number in range(4)]
-        assert settles == [True, False, False, False]
+def test_a_process_settles_in_its_first_round_alone() -> None:
+    first, later = (Protocol().request(0, 2, is_first) for is_first in (True, False))
+    assert (first["settle"], later["settle"]) == (True, False)
+    assert first["warmup"] > later["warmup"]
+
+
+def test_offline_warms_up_with_one_lot_and_no_windows_of_them() -> None:
+    asked = Protocol(scenario="offline").request(0, 0, is_first=True)
+    assert (asked["warmup"], asked["settle"]) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +65,20 @@ def test_a_recipe_has_a_mode_of_its_own_and_may_name_the_numbers() -> None:
 
 
 def test_a_scenario_is_asked_for_with_what_it_needs() -> None:
-    single = Protocol().request(0, 0)
+    single = Protocol().request(0, 0, is_first=True)
     # So that a runner that knows no scenarios can be asked.
     assert not {"scenario", "samples_per_query", "qps"} & set(single)
-    multi = Protocol(scenario="multi-stream").request(0, 0)
+    multi = Protocol(scenario="multi-stream").request(0, 0, is_first=True)
     assert (multi["scenario"], multi["samples_per_query"]) == ("multi-stream", 8)
-    lot = Protocol(scenario="offline", samples_per_query=64).request(0, 0)
+    lot = Protocol(scenario="offline", samples_per_query=64).request(0, 0, is_first=True)
     assert (lot["scenario"], lot["samples_per_query"], lot["warmup"]) == ("offline", 64, 1)
 
 
 def test_a_servers_arrivals_differ_from_round_to_round() -> None:
     protocol = Protocol(scenario="server", qps=50.0, seed=7, launches=2, rounds=3)
-    asked = [protocol.request(launch, number) for launch in range(2) for number in range(3)]
+    asked = [
+        protocol.request(launch, number, number == 0) for launch in range(2) for number in range(3)
+    ]
     assert [each["seed"] for each in asked] == [7, 8, 9, 10, 11, 12]
     assert {each["qps"] for each in asked} == {50.0}
 
@@ -81,7 +87,7 @@ def test_it_is_recorded_whole() -> None:
     told = Protocol(scenario="multi-stream", early_stop=True, seed=3).to_json()
     assert told == {
         "mode": "short",
-        "version": 2,
+        "version": 3,
         "threads": 1,
         "launches": 5,
         "rounds": 4,

@@ -26,7 +26,7 @@ def test_export_verify_and_predict_in_a_row(
 ):
     ended = edgecls("export", tiny_checkpoint, "--target", "onnxruntime")
     bundle = tmp_path / "cwd" / "onnxruntime-fp32"
-    assert ended.status == 0 and not ended.err
+    assert ended.status == 0 and ended.err.startswith("✓ converting for onnxruntime in fp32 (")
     assert ended.out == f"bundle: onnxruntime-fp32  sha256 {bundle_sha256(str(bundle))}\n"
     verified = edgecls("verify", "onnxruntime-fp32")
     assert verified.status == 0 and json.loads(verified.out)["ok"] is True
@@ -98,6 +98,32 @@ def test_bench_prints_a_table_and_writes_rows(edgecls, tiny_bundle, tmp_path):
     assert row.bundle_sha256 == bundle_sha256(str(tiny_bundle)) and row.num_queries >= 10
     assert row.protocol["queries"] == 10 and row.environment["cpu"]
     assert edgecls("bench", tiny_bundle, *BENCH, "--out", "rows.jsonl", "--force").status == 0
+
+
+def test_bundles_of_one_name_are_told_apart_by_their_paths(
+    edgecls, tiny_bundle, bundle_copy, tmp_path
+):
+    ended = edgecls("bench", tiny_bundle, bundle_copy, *BENCH, "--out", "rows.jsonl")
+    assert ended.status == 0
+    found = read_results(tmp_path / "cwd" / "rows.jsonl")
+    assert [row.model for row in found] == [f"tiny ({tiny_bundle})", f"tiny ({bundle_copy})"]
+    ended = edgecls("bench", tiny_bundle, tiny_bundle, *BENCH)
+    assert ended.status == 2 and f"{tiny_bundle} is given twice" in ended.err and not ended.out
+
+
+def test_a_bundle_that_fails_under_loadgen_is_told_and_ends_with_1(
+    edgecls, tiny_bundle, monkeypatch
+):
+    from edgecls.errors import RunnerError
+
+    def fails(*_):
+        raise RunnerError("it ended with 1: ValueError: oh")
+
+    monkeypatch.setattr("edgecls.bench.loadgen.check", lambda: None)
+    monkeypatch.setattr("edgecls.bench.loadgen.run", fails)
+    ended = edgecls("bench", tiny_bundle, *BENCH, "--loadgen", "logs")
+    assert ended.status == 1 and "onnxruntime" in ended.out
+    assert "LoadGen failed: it ended with 1: ValueError: oh" in ended.err
 
 
 def test_bench_says_which_bundle_fell_out(edgecls, tiny_bundle, monkeypatch):

@@ -116,6 +116,8 @@ WRONG = [
     ("bench {bundle} --samples 4", "--samples goes with"),
     ("bench {bundle} --scenario offline --samples 0", "--samples"),
     ("bench {bundle} --scenario offline --early-stop", "leave out --early-stop"),
+    ("bench {bundle} --launches 3 --early-stop", "give --launches 4 or more"),
+    ("bench {bundle} --scenario server --qps 5 --seed 10000000000000", "--seed"),
     ("bench {bundle} --loadgen {file}", "is a file"),
     ("bench {bundle} --loadgen {full}", "is not empty"),
     ("bench {bundle} --loadgen logs --on ssh://pi", "on this machine alone"),

@@ -101,6 +101,17 @@ def test_more_queries_and_launches_are_the_same_protocol(write_run):
     assert latency(compare(old, new)).p_value is not None
 
 
+def test_a_row_that_stopped_early_is_of_the_mode_that_was_asked(write_run):
+    whole, stopped = write_run("old"), write_run("new", seed=1)
+    (row,) = read_results(stopped / "results.jsonl")
+    put(whole, protocol={**row.protocol, "mode": "full"})
+    early = {"asked_mode": "full", "stopped_after_launches": 3}
+    put(stopped, protocol={**row.protocol, "mode": "quick", **early})
+    assert latency(compare(whole, stopped)).p_value is not None
+    put(whole, protocol={**row.protocol, "mode": "quick"})
+    assert any("mode quick → full" in note for note in notes(compare(whole, stopped)))
+
+
 def test_other_software_and_doubts_are_told_and_tested(write_run, planted_row):
     old, new = write_run("old"), write_run("new", [planted_row(ms=1.2)], 1)
     (row,) = read_results(new / "results.jsonl")

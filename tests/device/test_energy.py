@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -134,6 +136,36 @@ def test_a_tegrastats_that_does_not_start_costs_nothing(
     with Meter(str(tmp_path)) as meter:
         meter.begin()
         assert meter.end(1.0) == {}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends it")
+def test_a_tegrastats_ends_with_a_process_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool(tmp_path, monkeypatch, "exec sleep 60")
+    code = (
+        "import os, sys\n"
+        "from edgecls.device.energy import Meter\n"
+        "with Meter(sys.argv[1]) as meter:\n"
+        "    print(meter._source._process.pid, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr
+    assert ends(int(done.stdout))
+
+
+def ends(pid: int) -> bool:
+    """Whether a process ends soon; one that nobody waited for has ended too."""
+    for _ in range(500):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_rapl_comes_first_and_starts_no_process(

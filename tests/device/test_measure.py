@@ -63,6 +63,16 @@ def test_a_query_of_many_images_has_each_in_its_turn(given: Any) -> None:
     assert said[1].argmax(1).tolist() == [*range(1, count), 0] * 2
 
 
+def test_queries_of_many_images_share_them(given: Any) -> None:
+    """Copies for each query would be most of the memory that a row tells."""
+    count, size = len(given[1]), 4 * len(given[1])
+    _, runner = answers("inference", given, samples=size)
+    first, *others = runner.asked
+    assert all(np.shares_memory(first, other) for other in others)
+    assert all(each.flags.c_contiguous for each in runner.asked)
+    assert first.base.nbytes == (count + size - 1) * given[1][0].nbytes
+
+
 def test_decoding_ends_before_the_image_is_resized_and_preprocessing_begins_there(
     given: Any,
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Clock]:
     return make
 
 
-def rounded(samples: list[float]) -> list[float]:
+def rounded(samples: Sequence[float]) -> list[float]:
     return [round(each, 3) for each in samples]
 
 
@@ -86,7 +89,7 @@ def test_a_call_is_timed_with_its_result(clock: Any) -> None:
     assert (result, round(milliseconds, 3)) == ("result", 2.0)
 
 
-def server(clock: Clock, qps: float, queries: int = 2000, seed: int = 0) -> list[float]:
+def server(clock: Clock, qps: float, queries: int = 2000, seed: int = 0) -> Sequence[float]:
     asked = Round(scenario="server", qps=qps, queries=queries, seed=seed)
     return scenarios.sample(clock.ask, asked, clock.look)
 
@@ -114,6 +117,33 @@ def test_the_waiting_in_a_servers_queue_counts(clock: Any) -> None:
 def test_a_server_asked_too_often_falls_behind(clock: Any) -> None:
     samples = server(clock(lambda index: 10 * MS), qps=200, queries=400)
     assert samples[-1] == pytest.approx(400 * (10 - 5), rel=0.2)
+
+
+def test_an_overloaded_server_answers_all_that_arrived_in_the_time(clock: Any) -> None:
+    """Those that still waited at its end would have been the slowest."""
+    asked = Round(scenario="server", qps=1000, seconds=0.5)
+    samples = scenarios.sample(clock(lambda index: 2 * MS).ask, asked)
+    draw = random.Random(0)
+    due = [each for each in accumulate(draw.expovariate(1000) for _ in range(800)) if each < 0.5]
+    # Of one queue and one service time (Lindley): answered when free, and not before it came.
+    answered = accumulate(due, lambda free, came: max(free, came) + 0.002, initial=0.0)
+    waited = [1e3 * (end - came) for came, end in zip(due, list(answered)[1:], strict=True)]
+    assert len(samples) == len(due) > 450
+    assert samples == pytest.approx(waited, abs=0.01)
+    assert np.median(samples) > 200
+
+
+def test_a_server_waits_to_the_end_of_the_time_for_who_may_still_come(clock: Any) -> None:
+    turned = clock(lambda index: 1000)
+    begin = turned.now
+    scenarios.sample(turned.ask, Round(scenario="server", qps=3, seconds=2.0))
+    assert (turned.now - begin) / 1e9 == pytest.approx(2.0, abs=0.001)
+
+
+def test_samples_take_no_more_memory_than_their_numbers(clock: Any) -> None:
+    for asked in (Round(queries=9), Round(scenario="server", qps=10, queries=9)):
+        samples = scenarios.sample(clock().ask, asked)
+        assert isinstance(samples, array) and samples.itemsize * len(samples) == 8 * 9
 
 
 def test_arrivals_are_those_of_their_seed(clock: Any) -> None:
@@ -163,6 +193,13 @@ def test_a_machine_that_never_settles_is_told_so(clock: Any) -> None:
     turned.step_ns = lambda index: (50 + len(turned.asked) * 5) * MS
     count, holds = settled(turned)
     assert (count, holds) == (2 + scenarios.WINDOWS * scenarios.WINDOW_QUERIES, False)
+
+
+def test_whole_lots_are_no_windows_to_settle_in(clock: Any) -> None:
+    turned = clock(lambda index: 20_000 * MS)
+    lots = Round(scenario="offline", samples=256, warmup=1, settle=True)
+    assert scenarios.warm_up(turned.ask, lots) == (1, True)
+    assert turned.asked == [0]
 
 
 def test_who_does_not_ask_to_settle_is_told_no_doubt(clock: Any) -> None:

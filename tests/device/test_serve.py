@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import sys
+from array import array
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -238,6 +239,20 @@ def test_every_line_gets_one_line_until_quit(
     answers = [json.loads(line) for line in stdout.getvalue().splitlines()]
     assert [answer["ok"] for answer in answers] == [False] * len(BAD) + [True, True]
     assert answers[-1]["quit"]
+
+
+def test_many_samples_are_written_in_parts(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = array("d", [1 / (1 + number) for number in range(25_001)])
+    answers = {b"round": {"samples_ms": samples, "seconds": 2.0, "ok": True}, b"x": {"ok": True}}
+    monkeypatch.setattr(server, "answer", lambda line: answers[line.strip()])
+    stdin = io.BytesIO(b"round\nx\n")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stdin))
+    parts = list[str]()
+    assert serve(server, SimpleNamespace(write=parts.append, flush=lambda: None)) == 0
+    first, second = "".join(parts).splitlines()
+    assert json.loads(first) == {**answers[b"round"], "samples_ms": samples.tolist()}
+    assert json.loads(second) == {"ok": True}
+    assert max(map(len, parts)) < 50_000
 
 
 def test_the_end_of_stdin_ends_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,28 @@ def test_with_the_least_queries_one_outlier_does_not_make_the_bound(percent: int
 
 
 @pytest.mark.parametrize("percent", [50, 90, 99])
+def test_a_bound_of_many_queries_is_found_near_the_percentile(
+    monkeypatch: pytest.MonkeyPatch, percent: int
+) -> None:
+    """It is the one that a sum over all of them gives."""
+    added = list[int]()
+    binomial = stats._binomial
+
+    def counted(n: int, k: int, p: float) -> float:
+        added.append(k)
+        return binomial(n, k, p)
+
+    count, p = 20_000, percent / 100
+    total, rank = 0.0, 0
+    while total < 0.99:
+        total += binomial(count, rank, p)
+        rank += 1
+    monkeypatch.setattr(stats, "_binomial", counted)
+    assert bound(count, percent) == rank
+    assert len(added) < 16 * math.sqrt(count * p * (1 - p))
+
+
+@pytest.mark.parametrize("percent", [50, 90, 99])
 def test_a_bound_covers_the_quantile_with_its_confidence_and_no_more(percent: int) -> None:
     for count in (700, 1400):
         rank = int(bound(count, percent))

@@ -156,6 +156,8 @@ def test_bench_in_each_scenario(
 ) -> None:
     found = run(fake_bundle(), "--bench", "--seconds", "0", *arguments)
     assert (found["scenario"], found["samples_per_query"]) == (arguments[1], size)
+    # Of whole lots one is enough before, and there are no windows of them to settle in.
+    assert (found["warmup_queries"] == 1) is (found["scenario"] == "offline")
     assert found["num_queries"] == least
     images = size * found["num_queries"]
     assert found["throughput_per_s"] == pytest.approx(images / found["seconds"])
@@ -224,6 +226,8 @@ def test_a_folder_that_cannot_be_evaluated_is_an_error(
         (["--bench", "--scenario", "offline", "--samples", "0"], "--samples is at least 1"),
         (["--serve", "--scenario", "offline"], "--scenario is of --bench alone"),
         (["image.png", "--samples", "4"], "--samples is of --bench alone"),
+        (["--verify", "--queries", "5"], "--queries is of --bench alone"),
+        (["image.png", "--seconds", "2"], "--seconds is of --bench alone"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(

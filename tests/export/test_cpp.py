@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,7 @@ def test_bench_asks_in_the_scenario_that_is_named(
     found = infer(openvino_bundle, "--bench", "--seconds", "0", "--threads", "1", *words)
     assert found["scenario"] in " ".join(words)
     assert (found["samples_per_query"], found["num_queries"]) == (size, queries)
+    assert (found["warmup_queries"] == 1) is (found["scenario"] == "offline")
     assert found["throughput_per_s"] == pytest.approx(size * queries / found["seconds"])
 
 
@@ -207,6 +209,8 @@ def test_its_requests_are_those_of_the_harness(openvino_build: Path, openvino_bu
         (["BUNDLE", "--bench", "--scenario", "server", "--qps", "0"], "--qps is a number from"),
         (["BUNDLE", "--bench", "--samples", "8"], "does nothing in single-stream"),
         (["BUNDLE", "--verify", "--scenario", "offline"], "--scenario is of --bench alone"),
+        (["BUNDLE", "--verify", "--queries", "5"], "--queries is of --bench alone"),
+        (["BUNDLE", "image.png", "--seconds", "2"], "--seconds is of --bench alone"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(
@@ -412,6 +416,18 @@ def test_a_servers_queries_wait_in_their_queue(openvino_build: Path, openvino_bu
     assert answer["samples_ms"] == sorted(answer["samples_ms"])
 
 
+def test_samples_are_no_memory_of_the_model(openvino_build: Path, openvino_bundle: Path) -> None:
+    """Eight bytes each, some more while they become more, and never the text of all."""
+    queries = 400_000
+    many = {"do": "round", "phase": "postprocess", "queries": queries}
+    memory = {"do": "memory"}
+    before, answer, after = asked(
+        openvino_build / "edgecls-infer", openvino_bundle, memory, many, memory
+    )
+    assert len(answer["samples_ms"]) == queries and answer["samples_ms"][-1] > 0
+    assert after["rss_bytes"] - before["rss_bytes"] < 24 * queries
+
+
 def test_operators_are_told_by_openvinos_own_profiler(
     openvino_build: Path, openvino_bundle: Path
 ) -> None:
@@ -444,6 +460,46 @@ def test_a_jetsons_energy_is_power_by_time(
     (pid,) = (tmp_path / "pids").read_text().split()
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends it")
+def test_a_tegrastats_ends_with_a_runner_that_is_killed(
+    openvino_build: Path, openvino_bundle: Path, tmp_path: Path
+) -> None:
+    if energy.Rapl().tells:
+        pytest.skip("this machine has counters of its own")
+    script = f"#!/bin/sh\necho $$ >{tmp_path}/pid.part\nmv {tmp_path}/pid.part {tmp_path}/pid\n"
+    (tmp_path / "tegrastats").write_text(script + "exec sleep 60\n")
+    (tmp_path / "tegrastats").chmod(0o755)
+    command = [openvino_build / "edgecls-infer", openvino_bundle, "--serve", "--threads", "1"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": path}
+    ) as runner:
+        assert runner.stdin is not None
+        runner.stdin.write(b'{"do": "round", "seconds": 60}\n')
+        runner.stdin.flush()
+        assert comes_about((tmp_path / "pid").exists)
+        runner.kill()
+    pid = (tmp_path / "pid").read_text().strip()
+    assert comes_about(lambda: has_ended(pid))
+
+
+def comes_about(what: Callable[[], bool]) -> bool:
+    for _ in range(1000):
+        if what():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def has_ended(pid: str) -> bool:
+    """Whether a process has; one that nobody waited for too."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state in "ZX"
 
 
 @pytest.fixture(scope="session")

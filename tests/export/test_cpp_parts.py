@@ -10,7 +10,7 @@ import random
 import re
 import struct
 from collections.abc import Callable
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,8 @@ def test_a_hostile_npy_is_an_error(sanitized: Check, tmp_path: Path) -> None:
 
 def test_percentiles_and_intervals_are_the_harnesss(check: Check) -> None:
     samples = sorted(np.random.default_rng(0).gamma(2, size=700).tolist())
-    for percent, count in ((50, 11), (90, 64), (99, 662), (99, 100), (90, 700)):
+    counts = ((50, 11), (90, 64), (99, 662), (99, 100), (90, 700), (50, 700), (99, 700))
+    for percent, count in counts:
         some = [3, *samples[: count - 1]]
         ordered = [float(each) for each in some]
         (answer,) = check([{"do": "bounds", "samples": some, "percent": percent}])
@@ -173,6 +174,25 @@ def test_a_servers_queries_arrive_as_those_of_the_harness(check: Check, seed: in
     expected = [draw.expovariate(250.0) for _ in found["seconds"]]
     assert len(expected) == 700
     assert found["seconds"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.0])
+def test_an_overloaded_server_answers_all_that_arrived_in_the_time(
+    check: Check, seconds: float
+) -> None:
+    """Those that still waited at its end would have been the slowest."""
+    request = {"do": "sampled", "query_ms": 2, "scenario": "server", "qps": 1000, "seed": 3}
+    (found,) = check([{**request, "seconds": seconds, "queries": 60}])
+    draw = random.Random(3)
+    due = list(accumulate(draw.expovariate(1000) for _ in range(400)))
+    assert len(found["samples_ms"]) == max(60, sum(each < seconds for each in due))
+
+
+def test_whole_lots_are_no_windows_to_settle_in(check: Check) -> None:
+    request = {"do": "sampled", "query_ms": 1, "queries": 2, "warmup": 1, "settle": True}
+    lots, single = check([{**request, "scenario": "offline"}, request])
+    assert (lots["warmup_queries"], len(lots["samples_ms"])) == (1, 2)
+    assert single["warmup_queries"] > 1 + 2 * 5
 
 
 STATS = [
@@ -268,6 +288,25 @@ def test_a_jetsons_power_is_read_as_in_the_harness(check: Check) -> None:
     found = [answer["watts"] for answer in answers]
     assert found == pytest.approx([readings.total_watts(line) for line in TEGRASTATS])
     assert found[:2] == [5.079, 2.04] and found[3:] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "watts"),
+    [
+        ("", "VDD_IN 3000mW/1mW\nVDD_IN 7000mW/1", 3.0),
+        ("VDD_IN 9000mW/1mW\n", "VDD_IN 3000mW/1mW\nVDD_IN 5000mW/1mW\n", 4.0),
+        ("VDD_IN 9000mW/1mW\nVDD_IN 10", "00mW/1mW\nVDD_IN 5000mW/1mW\n", 5.0),
+        ("VDD_IN 9000mW/1mW\nVDD_IN 10", "", None),
+        ("VDD_IN 9000mW/1mW\nVDD_IN 10", "00mW/1", None),
+        ("VDD_IN 9000mW/1mW\n", "", None),
+    ],
+)
+def test_a_jetsons_mean_power_is_of_what_it_said_meanwhile(
+    check: Check, before: str, after: str, watts: float | None
+) -> None:
+    request = {"do": "mean_watts", "said": before + after, "from": len(before)}
+    (answer,) = check([request])
+    assert answer["watts"] == (None if watts is None else pytest.approx(watts))
 
 
 def test_conditions_are_the_harnesss(check: Check, tmp_path: Path) -> None:

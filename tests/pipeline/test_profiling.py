@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -89,3 +90,12 @@ def test_one_that_fails_at_it_keeps_its_row_and_is_told(shop, told, asked, rows,
     asked(RunnerError("net ended with signal SIGSEGV"))
     assert profiling.with_operators(shop, rows, tmp_path / "run") == rows
     assert told.notes == ["net · onnxruntime · fp32: net ended with signal SIGSEGV"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no such interpreter"), subprocess.SubprocessError("preexec_fn failed")]
+)
+def test_one_that_cannot_be_started_keeps_its_row_too(shop, told, asked, rows, tmp_path, error):
+    asked(error)
+    assert profiling.with_operators(shop, rows, tmp_path / "run") == rows
+    assert told.notes == [f"net · onnxruntime · fp32: {error}"]

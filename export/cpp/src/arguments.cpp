@@ -102,19 +102,18 @@ bool take_command(const std::string& word, Arguments& arguments, bool& chosen) {
   return false;
 }
 
-// Whether it was an option of every command, or of --bench.
+// Whether it was an option of every command.
 bool take_option(const std::string& word, Words& words, Arguments& arguments) {
-  Bench& bench = arguments.bench;
-  if (word == "--threads") arguments.threads = static_cast<int>(words.whole(word, 0));
-  else if (word == "--seconds") bench.seconds = words.number(word, 0, 1e9);
-  else if (word == "--queries") bench.queries = words.whole(word, 1);
-  else return false;
+  if (word != "--threads") return false;
+  arguments.threads = static_cast<int>(words.whole(word, 0));
   return true;
 }
 
 // Whether it was one that is refused without --bench.
 bool take_bench_option(const std::string& word, Words& words, Bench& bench) {
-  if (word == "--scenario") bench.scenario = words.value(word);
+  if (word == "--seconds") bench.seconds = words.number(word, 0, 1e9);
+  else if (word == "--queries") bench.queries = words.whole(word, 1);
+  else if (word == "--scenario") bench.scenario = words.value(word);
   else if (word == "--qps") bench.qps = words.number(word, 1e-3, 1e6);
   else if (word == "--samples") bench.samples = words.whole(word, 1);
   else return false;

@@ -1,7 +1,9 @@
 // edgecls-check: the parts of edgecls-infer that need no runtime, one at a time, for their tests
 // and for who ports them. Lines of JSON in, lines of JSON out.
+#include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <thread>
 
 #include "backends/engine_cache.h"
 #include "conditions.h"
@@ -16,7 +18,6 @@
 #include "npy.h"
 #include "overflow.h"
 #include "scenarios.h"
-#include "serve.h"
 #include "sha256.h"
 #include "stats.h"
 #include "tegrastats.h"
@@ -79,6 +80,17 @@ Json arrivals(const Json& request) {
   return Json::object().set("seconds", seconds);
 }
 
+// Samples of a round whose queries take so long.
+Json sampled(const Json& request) {
+  const std::chrono::duration<double, std::milli> takes(request.find("query_ms")->number);
+  const auto ask = [&](std::size_t) { std::this_thread::sleep_for(takes); };
+  const Round asked = Round::from_json(request);
+  const WarmUp warm = warm_up(ask, asked);
+  return Json::object()
+      .set("samples_ms", Json::of_numbers(sample(ask, asked, [](Clock::time_point) {})))
+      .set("warmup_queries", static_cast<std::int64_t>(warm.queries));
+}
+
 // What the lines of /proc say.
 Json load(const Json& request) {
   const auto before = cpu_times(text(request, "before")), after = cpu_times(text(request, "after"));
@@ -108,6 +120,7 @@ Json answer(const Json& request) {
     return Json::object().set("warning", warning);
   }
   if (what == "arrivals") return arrivals(request);
+  if (what == "sampled") return sampled(request);
   if (what == "load") return load(request);
   if (what == "joules") {
     const auto before = read_rapl(text(request, "before")),
@@ -116,6 +129,10 @@ Json answer(const Json& request) {
   }
   if (what == "watts") {
     return Json::object().set("watts", told(total_watts(text(request, "line"))));
+  }
+  if (what == "mean_watts") {
+    const auto from = static_cast<std::size_t>(request.find("from")->number);
+    return Json::object().set("watts", told(mean_watts(text(request, "said"), from)));
   }
   if (what == "bounds") return bounds(request);
   if (what == "engine") return engine(request);
@@ -145,7 +162,7 @@ Json guarded(const std::string& line) {
 
 int main() {
   for (std::string line; std::getline(std::cin, line);) {
-    edgecls::print(edgecls::guarded(line), stdout);
+    edgecls::write_line(edgecls::guarded(line), stdout);
   }
   return 0;
 }

@@ -13,6 +13,8 @@ namespace {
 
 // Deeper than anything that we write; a hostile file must not exhaust the stack.
 constexpr int kMaxDepth = 64;
+// Bytes of text that wait for a file.
+constexpr std::size_t kPart = std::size_t{1} << 16;
 
 class Parser {
  public:
@@ -211,24 +213,42 @@ void write_number(std::string& out, double value) {
   if (!std::strpbrk(buffer, ".e")) out += ".0";  // a number that happens to be whole
 }
 
-void write(std::string& out, const Json& value) {
+void write_finite(std::string& out, double value) {
+  if (std::isfinite(value)) write_number(out, value);
+  else out += "null";
+}
+
+void spill(std::string& out, std::FILE* file) {
+  std::fwrite(out.data(), 1, out.size(), file);
+  out.clear();
+}
+
+// file: where text goes on the way, if there is one.
+void write(std::string& out, const Json& value, std::FILE* file = nullptr) {
   using Kind = Json::Kind;
   const char* between = "";
   switch (value.kind) {
     case Kind::null: out += "null"; break;
     case Kind::boolean: out += value.truth ? "true" : "false"; break;
     case Kind::integer: out += std::to_string(static_cast<long long>(value.number)); break;
-    case Kind::number:
-      if (std::isfinite(value.number)) write_number(out, value.number);
-      else out += "null";
-      break;
+    case Kind::number: write_finite(out, value.number); break;
     case Kind::string: write_string(out, value.text); break;
     case Kind::array:
       out += '[';
       for (const Json& item : value.items) {
         out += between;
-        write(out, item);
+        write(out, item, file);
         between = ", ";
+      }
+      out += ']';
+      break;
+    case Kind::numbers:
+      out += '[';
+      for (const double each : value.numbers) {
+        out += between;
+        write_finite(out, each);
+        between = ", ";
+        if (file && out.size() > kPart) spill(out, file);
       }
       out += ']';
       break;
@@ -238,7 +258,7 @@ void write(std::string& out, const Json& value) {
         out += between;
         write_string(out, name);
         out += ": ";
-        write(out, member);
+        write(out, member, file);
         between = ", ";
       }
       out += '}';
@@ -271,6 +291,14 @@ std::string to_text(const Json& value) {
   std::string out;
   write(out, value);
   return out;
+}
+
+void write_line(const Json& value, std::FILE* file) {
+  std::string out;
+  write(out, value, file);
+  out += '\n';
+  spill(out, file);
+  std::fflush(file);
 }
 
 }  // namespace edgecls

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +14,9 @@
 namespace edgecls {
 
 struct Json {
-  // `integer` is a number written without fraction and exponent.
-  enum class Kind { null, boolean, integer, number, string, array, object };
+  // `integer` is a number written without fraction and exponent; `numbers` an array of nothing else
+  // that is only ever written, in a tenth of an array's memory.
+  enum class Kind { null, boolean, integer, number, string, array, object, numbers };
 
   Json() = default;
   Json(std::nullptr_t) {}
@@ -26,6 +28,11 @@ struct Json {
   Json(std::string value) : kind(Kind::string), text(std::move(value)) {}
   Json(const char* value) : kind(Kind::string), text(value) {}
   Json(std::vector<Json> values) : kind(Kind::array), items(std::move(values)) {}
+  static Json of_numbers(std::vector<double> values) {
+    Json value = of(Kind::numbers);
+    value.numbers = std::move(values);
+    return value;
+  }
   static Json object() { return of(Kind::object); }
   static Json array() { return of(Kind::array); }
 
@@ -41,6 +48,7 @@ struct Json {
   double number = 0.0;
   std::string text;
   std::vector<Json> items;
+  std::vector<double> numbers;
   std::vector<std::pair<std::string, Json>> members;
 
  private:
@@ -59,5 +67,8 @@ std::string short_text(double value);
 
 // One line. A number that is not finite becomes null.
 std::string to_text(const Json& value);
+
+// The same into a file, with its end; never all of it in memory at once.
+void write_line(const Json& value, std::FILE* file);
 
 }  // namespace edgecls

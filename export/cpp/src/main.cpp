@@ -91,7 +91,7 @@ int main_with(const std::vector<std::string>& words) {
     arguments = parse_arguments(words);
   } catch (const Error& error) {
     std::fputs(kUsage, stderr);
-    print(failure(error.what(), "edgecls-infer --help"), stdout);
+    write_line(failure(error.what(), "edgecls-infer --help"), stdout);
     return 2;
   }
   if (arguments.command == Command::help) {
@@ -101,7 +101,7 @@ int main_with(const std::vector<std::string>& words) {
   std::FILE* out = claim_stdout();
   const Json result = guarded(arguments, out);
   const bool ok = result.find("ok")->truth;
-  if (arguments.command != Command::serve || !ok) print(result, out);
+  if (arguments.command != Command::serve || !ok) write_line(result, out);
   return ok ? 0 : 1;
 }
 

@@ -51,7 +51,8 @@ class Arrivals {
   std::mt19937 draw_;
 };
 
-// Milliseconds of each query, until both the seconds and the number of queries are reached.
+// Milliseconds of each query, until both the seconds and the number of queries are reached; of a
+// server all that arrive in that time.
 std::vector<double> sample(const Query& ask, const Round& asked, const Look& look);
 
 struct WarmUp {
@@ -60,7 +61,8 @@ struct WarmUp {
 };
 
 // The queries before: as many as were asked for, and then, where that was asked for too, windows of
-// at least 5 of them and 50 ms, until the medians of two are within 2 %, for at most 10 windows.
+// at least 5 of them and 50 ms, until the medians of two are within 2 %, for at most 10 windows. Not
+// for offline, where a window would be several whole lots.
 WarmUp warm_up(const Query& ask, const Round& asked);
 
 }  // namespace edgecls

@@ -49,7 +49,4 @@ class Server {
 // Answers every line of stdin until `quit` or its end.
 void serve(Server& server, std::FILE* out);
 
-// One line of JSON, written at once.
-void print(const Json& value, std::FILE* out);
-
 }  // namespace edgecls

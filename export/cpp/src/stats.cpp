@@ -23,10 +23,13 @@ double percentile(const std::vector<double>& ordered, double percent) {
 
 double percentile_upper_bound(const std::vector<double>& ordered, double percent) {
   const auto count = static_cast<double>(ordered.size());
+  const double p = percent / 100.0;
+  // Below 12 standard deviations of the mean there is nothing to add.
+  const double first = std::floor(count * p - 12 * std::sqrt(count * p * (1 - p)));
   double total = 0.0;
-  for (std::size_t k = 0; k <= ordered.size(); ++k) {
+  for (auto k = static_cast<std::size_t>(std::max(0.0, first)); k <= ordered.size(); ++k) {
     if (total >= 0.99 && k >= 1) return ordered[k - 1];
-    total += binomial(count, static_cast<double>(k), percent / 100.0);
+    total += binomial(count, static_cast<double>(k), p);
   }
   return std::numeric_limits<double>::infinity();
 }

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <cstdlib>
 #include <sstream>
@@ -33,8 +36,12 @@ std::string found_on_path(const std::string& program) {
   return "";
 }
 
-// In the new process: `program` with its output in the file `said`.
+// In the new process: `program` with its output in the file `said`. It goes on for ever, so that
+// it must end with this process even where that one crashes.
 [[noreturn]] void become(const std::string& program, int said) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
   dup2(said, 1);
   const int nothing = open("/dev/null", O_RDWR);
   dup2(nothing, 0);
@@ -61,6 +68,24 @@ std::optional<double> total_watts(const std::string& line) {
   }
   if (!any) return std::nullopt;
   return sum;
+}
+
+std::optional<double> mean_watts(const std::string& said, std::size_t from) {
+  std::size_t begin = 0;
+  if (from > 0) {
+    const std::size_t before = said.find('\n', from - 1);
+    if (before == said.npos) return std::nullopt;  // the line that was open then still is
+    begin = before + 1;
+  }
+  double sum = 0.0;
+  int told = 0;
+  for (std::size_t end; (end = said.find('\n', begin)) != said.npos; begin = end + 1) {
+    const auto watts = total_watts(said.substr(begin, end - begin));
+    sum += watts.value_or(0.0);
+    told += watts.has_value();
+  }
+  if (told == 0) return std::nullopt;
+  return sum / told;
 }
 
 std::unique_ptr<Tegrastats> Tegrastats::start() {
@@ -92,18 +117,7 @@ std::optional<double> Tegrastats::mean_watts() const {
   // Not by seeking: tegrastats writes where this file's position is.
   const ssize_t count = pread(fileno(said_.get()), said.data(), said.size(), 0);
   said.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
-  const auto from = static_cast<std::size_t>(from_);
-  double sum = 0.0;
-  int told = 0;
-  // Whole lines alone: half a one may lack the rail of the whole module.
-  std::size_t begin = from == 0 ? 0 : said.find('\n', from - 1) + 1;
-  for (std::size_t end; (end = said.find('\n', begin)) != said.npos; begin = end + 1) {
-    const auto watts = total_watts(said.substr(begin, end - begin));
-    sum += watts.value_or(0.0);
-    told += watts.has_value();
-  }
-  if (told == 0) return std::nullopt;
-  return sum / told;
+  return edgecls::mean_watts(said, static_cast<std::size_t>(from_));
 }
 
 }  // namespace edgecls

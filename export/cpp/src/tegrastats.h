@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -13,6 +14,10 @@ namespace edgecls {
 // The power in a line of tegrastats: of the whole module where a rail tells it, else the sum of all
 // rails. Nothing where there are none.
 std::optional<double> total_watts(const std::string& line);
+
+// The mean over the whole lines of `said` from byte `from` on: half a line may lack the rail of the
+// whole module.
+std::optional<double> mean_watts(const std::string& said, std::size_t from);
 
 class Tegrastats {
  public:
