@@ -1,8 +1,8 @@
 """One of the two runs, read for the comparison: its rows, their answers and their latencies.
 
 A run is its folder (`edgecls.rundir`) or a file of rows alone, as ``edgecls bench --out`` writes
-it; side files of the latter are looked for in a ``files`` folder beside it. What is absent makes a
-figure `Incomparable`; what is damaged raises EdgeclsError, for a gate does not pass over it.
+it; side files of the latter are in a ``files`` folder beside it. What is absent makes a figure
+`Incomparable`; what is damaged raises EdgeclsError, for a gate does not pass over it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Answers:
     """A row's answers on the test images. classes: int64[N], the true ones; right: bool[N].
 
     images: the sha256 of each as bytes of length 32, None where the run did not keep them.
-    num_classes: of the logits.
+    num_classes: that the model knows.
     """
 
     classes: NDArray[np.int64]
@@ -65,21 +65,41 @@ class Side:
         import numpy as np
 
         arrays = self._arrays(row, "predictions", "answers for each image")
-        classes, logits = self._named(arrays, row, "test_classes", "test_logits")
+        predicted, num_classes = self._predicted(arrays, row)
+        (classes,) = self._named(arrays, row, "test_classes")
         images = arrays.get("test_images")
-        fits = classes.ndim == 1 and logits.ndim == 2 and len(classes) == len(logits)
-        if not fits or not logits.size or classes.dtype.kind not in "iu":
+        fits = classes.ndim == 1 and classes.shape == predicted.shape and classes.size > 0
+        if not fits or classes.dtype.kind not in "iu":
             raise self._damaged(row, "its answers do not fit its images")
-        if logits.dtype.kind != "f" or not np.isfinite(logits).all():
-            raise self._damaged(row, "its logits are not finite numbers", "convert it again")
         if images is not None and not _are_hashes(images, len(classes)):
             raise self._damaged(row, "test_images does not hold a sha256 for each image")
-        right = logits.argmax(axis=1) == classes
+        right = predicted == classes
         if row.top1 is not None and not np.isclose(row.top1, right.mean(), rtol=0, atol=1e-6):
             told = f"{row.top1:.2%}, and its answers are right on {right.mean():.2%}"
             raise self._damaged(row, f"its accuracy is {told}")
         named = None if images is None else np.ascontiguousarray(images).view("S32").ravel()
-        return Answers(classes, right, named, logits.shape[1])
+        return Answers(classes, right, named, num_classes)
+
+    def _predicted(
+        self, arrays: Mapping[str, NDArray[Any]], row: Measurement
+    ) -> tuple[NDArray[np.int64], int]:
+        """The class that was answered for each image, and how many classes there are.
+
+        A device tells its answers alone: then ``num_classes`` stands beside them.
+        """
+        import numpy as np
+
+        if "test_predicted" in arrays and "test_logits" not in arrays:
+            told, count = self._named(arrays, row, "test_predicted", "num_classes")
+            if told.dtype.kind not in "iu" or count.dtype.kind not in "iu" or count.size != 1:
+                raise self._damaged(row, "its answers are no numbers of classes")
+            return told, int(count.item())
+        (logits,) = self._named(arrays, row, "test_logits")
+        if logits.ndim != 2 or not logits.size:
+            raise self._damaged(row, "its answers do not fit its images")
+        if logits.dtype.kind != "f" or not np.isfinite(logits).all():
+            raise self._damaged(row, "its logits are not finite numbers", "convert it again")
+        return logits.argmax(axis=1), logits.shape[1]
 
     def launches(self, row: Measurement) -> NDArray[np.float64]:
         """The median of each process launch in milliseconds, in order. Raises as `answers`."""

@@ -68,7 +68,7 @@ class Change:
         return self.loss > bound + _ULP
 
     def is_alarm(self, bound: float) -> bool:
-        """Whether it is, and chance does not explain it."""
+        """Whether it is, and chance does not explain that there is a change at all."""
         return self.p_value is not None and self.p_value < ALARM and self.is_beyond(bound)
 
 

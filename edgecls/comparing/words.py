@@ -61,6 +61,17 @@ def alarms_of(gate: Gate, pair: Pair) -> list[Alarm]:
     ]
 
 
+def warnings(gate: Gate) -> list[str]:
+    """A sentence for each kind of which no row could be tested, with the first reason."""
+    found = []
+    for kind in KINDS:
+        changes = [change for _, change in gate.changes(kind)]
+        if changes and all(change.p_value is None for change in changes):
+            rows = units.plural(len(changes), "row")
+            found.append(plain(f"{kind}: none of {rows} could be tested: {changes[0].reason}"))
+    return found
+
+
 def _told(gate: Gate, change: Change) -> str:
     verb = "fell" if change.kind == "accuracy" else "rose"
     size = f"{_figure(change, change.old)} to {_figure(change, change.new)}"

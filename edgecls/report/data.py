@@ -8,9 +8,13 @@ from typing import Any
 from edgecls.report.contact import contact
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, column, el, foreign, number_cell, table
+from edgecls.rundir import INFO
 
 # Each file is named; a list longer than this would make the page too heavy to open.
 MAX_FILES = 5000
+# The keys of an entry -> their columns.
+SKIPPED = {"file": "File", "reason": "Reason"}
+_DOUBLES = {"file": "File", "same_as": "Same as"}
 _ORDER = ("train", "calibration", "validation", "test")
 # Its images are training images, so that a sum counts them once.
 _PART = "calibration"
@@ -26,8 +30,8 @@ def data_section(run: Run) -> list[Html]:
     parts.append(_splits(run))
     parts += _contact(run)
     skipped, doubles = files(data, "skipped"), files(data, "duplicates")
-    parts.append(_files("Skipped files", skipped, ("file", "reason"), ("File", "Reason")))
-    parts.append(_files("Duplicates", doubles, ("file", "same_as"), ("File", "Same as")))
+    parts.append(named_files("Skipped files", skipped, SKIPPED, INFO))
+    parts.append(named_files("Duplicates", doubles, _DOUBLES, INFO))
     return parts
 
 
@@ -84,9 +88,11 @@ def _count_line(name: str, counts: Mapping[str, int]) -> Html:
     return el("tr", el("th", name, scope="row"), *cells)
 
 
-def _files(
-    name: str, entries: Sequence[Mapping[str, Any]], keys: tuple[str, str], head: tuple[str, str]
+def named_files(
+    name: str, entries: Sequence[Mapping[str, Any]], heads: Mapping[str, str], whole: str
 ) -> Html:
+    """A line a file. heads: the two keys of an entry -> their columns; whole: what has them all."""
+    keys = tuple(heads)
     if not entries:
         return el("p", f"{name}: none.", class_="muted")
     lines = [
@@ -99,8 +105,8 @@ def _files(
     ]
     caption = f"{name}: {len(entries):,}"
     if len(entries) > MAX_FILES:
-        caption += f", of which the first {MAX_FILES:,} are listed; all are in run.json"
-    columns = [column(text, "text") for text in head]
+        caption += f", of which the first {MAX_FILES:,} are listed; all are in {whole}"
+    columns = [column(text, "text") for text in heads.values()]
     return table(columns, lines, caption, "sortable plain compact files")
 
 

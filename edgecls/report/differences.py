@@ -16,7 +16,7 @@ from edgecls.report.sources import Source
 # What rows tell, of which a file has as much as a run.
 _MEASURED = ("protocol.", "environment.")
 # What changes from second to second, or follows from the figures, tells runs apart by nothing.
-_FLEETING = ("cpu_mhz_seen", "gpu_mhz_seen", "max_temperature_c", "max_power_mw")
+_FLEETING = ("cpu_mhz_seen", "gpu_mhz_seen", "max_temperature_c", "max_power_mw", "load.")
 
 
 def facts(source: Source) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def summary(compared: Compared) -> str:
     warned = doubts(compared)
     if warned:
         return " ".join(warned)
-    if all(each.corrupted is None for each in compared.comparisons):
+    looked = _looked_at(compared)
+    if not looked:
         return "Corrupted and attacked images were not looked at."
     lost = [
         each
@@ -84,9 +85,18 @@ def summary(compared: Compared) -> str:
         return f"Accuracy and robustness went together: both were lost by {names}."
     limit = units.points(compared.max_excess, 1)
     return (
-        f"No compressed model was seen to lose {limit} more than its source on corrupted or"
-        " attacked images."
+        f"No compressed model was seen to lose {limit} more than its source on"
+        f" {' or '.join(looked)} images."
     )
+
+
+def _looked_at(compared: Compared) -> list[str]:
+    """The kinds of images that any model was asked about beside its source."""
+    kinds = {
+        "corrupted": [each.corrupted for each in compared.comparisons],
+        "attacked": [each.attacked for each in compared.comparisons],
+    }
+    return [name for name, found in kinds.items() if any(each is not None for each in found)]
 
 
 def _corrupted(each: Comparison) -> str:

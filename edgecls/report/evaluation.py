@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecls.evaluation import Evaluation, Scored
+from edgecls.evaluation import NAME, Evaluation, Scored
 from edgecls.report import units
-from edgecls.report.data import MAX_FILES
+from edgecls.report.data import SKIPPED, named_files
+from edgecls.report.hero import tile
 from edgecls.report.loading import flipped, pictures
 from edgecls.report.making import settings
-from edgecls.report.markup import Html, column, el, foreign, prose, table
+from edgecls.report.markup import Html, el, foreign, prose
 from edgecls.report.measuring import flat
 from edgecls.report.page import Head, Section, document
 from edgecls.report.pictures import worst
@@ -71,7 +72,7 @@ def _hero(found: Evaluation) -> list[Html]:
     if found.folds is not None:
         between = units.interval(found.folds.low, found.folds.high)
         name = f"{len(found.folds.parts)} folds"
-        tiles.append(_tile(name, units.percent(found.folds.mean), f"95 % interval {between}"))
+        tiles.append(tile(name, units.percent(found.folds.mean), f"95 % interval {between}"))
     if tiles:
         words.append(el("ul", *tiles, class_="tiles"))
     if found.curve is not None:
@@ -86,19 +87,13 @@ def _hero(found: Evaluation) -> list[Html]:
 
 def _tiles(score: Mapping[str, Any]) -> list[Html]:
     between = units.interval(score["top1_low"], score["top1_high"])
-    tiles = [_tile("Top-1", units.percent(score["top1"]), f"95 % interval {between}")]
+    tiles = [tile("Top-1", units.percent(score["top1"]), f"95 % interval {between}")]
     if "top5" in score:
         note = "the true class is among the five likeliest"
-        tiles.append(_tile("Top-5", units.percent(score["top5"]), note))
-    tiles.append(_tile("F1", units.percent(score["macro_f1"]), "mean over the classes"))
-    tiles.append(_tile("ECE", units.percent(score["ece"]), "gap of confidence and accuracy"))
+        tiles.append(tile("Top-5", units.percent(score["top5"]), note))
+    tiles.append(tile("F1", units.percent(score["macro_f1"]), "mean over the classes"))
+    tiles.append(tile("ECE", units.percent(score["ece"]), "gap of confidence and accuracy"))
     return tiles
-
-
-def _tile(name: str, figure: str, note: str) -> Html:
-    return el(
-        "li", el("span", name, class_="name"), el("b", prose(figure)), el("small", prose(note))
-    )
 
 
 def _score_sections(folder: Path, found: Evaluation, scored: Scored) -> list[Section]:
@@ -126,20 +121,8 @@ def _images(found: Evaluation) -> list[Html]:
     parts = [el("p", "Source: ", el("code", foreign(found.source)))]
     parts += [el("p", text) for text in found.notes]
     if found.scored is not None:
-        parts.append(_skipped(found.scored))
+        parts.append(named_files("Skipped files", found.scored.skipped, SKIPPED, NAME))
     return parts
-
-
-def _skipped(scored: Scored) -> Html:
-    if not scored.skipped:
-        return el("p", "Skipped files: none.", class_="muted")
-    lines = [
-        el("tr", el("td", el("code", foreign(each["file"]))), el("td", foreign(each["reason"])))
-        for each in scored.skipped[:MAX_FILES]
-    ]
-    head = [column("File", "text"), column("Reason", "text")]
-    caption = f"Skipped files: {len(scored.skipped):,}"
-    return table(head, lines, caption, "sortable plain compact files")
 
 
 def _reproduce(found: Evaluation) -> list[Html]:

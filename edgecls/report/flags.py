@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecls.core import Measurement
+from edgecls.report.markup import Html, el, prose
 
 # By the names in `edgecls.core.FLAGS`.
 SENTENCES = {
@@ -19,6 +20,14 @@ SENTENCES = {
 def sentences(flags: Iterable[str]) -> str:
     """What the flags mean, in one text."""
     return " ".join(SENTENCES[flag] for flag in flags if flag in SENTENCES)
+
+
+def badges(row: Measurement, tag: str, class_: str) -> Html | None:
+    """A badge and a sentence for each flag, in an element of `tag`; None where it has none."""
+    if not row.flags:
+        return None
+    marks = [el("span", flag, class_="badge doubt") for flag in row.flags]
+    return el(tag, *marks, " ", prose(sentences(row.flags)), class_=class_)
 
 
 def legend(rows: Sequence[Measurement]) -> list[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Mapping, Sequence
 
 from edgecls.compared import ClassChange, Comparison, Flip
 from edgecls.report import units
 from edgecls.report.markup import Html, column, el, foreign, number_cell, prose, table
+from edgecls.report.pictures import kind, size
 from edgecls.report.rows import SIGNIFICANCE
 
-# From this side on a picture is a photograph, which is not shown as squares.
-_PHOTO = 48
 MOST_CLASSES = 20
 _KINDS = {"lost": "newly wrong", "gained": "newly right", "other": "wrong in both"}
 
@@ -23,11 +21,11 @@ def stock(pictures: Mapping[str, bytes]) -> Html | None:
         return None
     images = []
     for digest, png in pictures.items():
-        width, height = _size(png)
+        width, height = size(png)
         source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        kind = "photo" if max(width, height) >= _PHOTO else None
+        look = kind(png)
         images.append(
-            el("image", id=_id(digest), href=source, width=width, height=height, class_=kind)
+            el("image", id=_id(digest), href=source, width=width, height=height, class_=look)
         )
     return el("svg", el("defs", *images), class_="stock", width=0, height=0, aria_hidden="true")
 
@@ -51,7 +49,7 @@ def flips(each: Comparison, pictures: Mapping[str, bytes], labels: Sequence[str]
 
 def _figure(flip: Flip, png: bytes, labels: Sequence[str]) -> Html:
     true, before, after = labels[flip.true], labels[flip.before], labels[flip.after]
-    width, height = _size(png)
+    width, height = size(png)
     name = f"{true}, answered {before} before and {after} after"
     picture = el(
         "svg",
@@ -113,8 +111,3 @@ def _class(each: ClassChange, labels: Sequence[str], widest: float) -> Html:
 
 def _id(digest: str) -> str:
     return f"picture-{digest[:16]}"
-
-
-def _size(png: bytes) -> tuple[int, int]:
-    width, height = struct.unpack(">II", png[16:24])
-    return int(width), int(height)

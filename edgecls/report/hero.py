@@ -22,7 +22,7 @@ def hero(run: Run) -> list[Html]:
     ]
     row = found.row
     if row is not None:
-        words.append(doubtful(row))
+        words.append(flags.badges(row, "p", "evidence"))
         words.append(el("ul", *_tiles(run, row), class_="tiles"))
         words.append(_next(row))
     parts = [el("div", *words, class_="hero" if row is not None else "hero none")]
@@ -33,20 +33,13 @@ def hero(run: Run) -> list[Html]:
     return parts
 
 
-def doubtful(row: Measurement) -> Html | None:
-    """What makes the recommended row's figures doubtful; None where nothing does."""
-    if not row.flags:
-        return None
-    badges = [el("span", flag, class_="badge doubt") for flag in row.flags]
-    return el("p", *badges, " ", prose(flags.sentences(row.flags)), class_="evidence")
-
-
 def _tiles(run: Run, row: Measurement) -> list[Html]:
     tiles = [_accuracy(row), _latency(row), _speed(run, row), _size(run, row)]
     return [tile for tile in tiles if tile is not None]
 
 
-def _tile(name: str, figure: str, note: str) -> Html:
+def tile(name: str, figure: str, note: str) -> Html:
+    """A figure in large letters, an item of a list of ``tiles``."""
     return el(
         "li", el("span", name, class_="name"), el("b", prose(figure)), el("small", prose(note))
     )
@@ -59,7 +52,7 @@ def _accuracy(row: Measurement) -> Html | None:
     ):
         if found is not None:
             note = f"95 % interval {units.interval(found.low, found.high)}"
-            return _tile(f"Top-1 on {split}", units.percent(found.value), note)
+            return tile(f"Top-1 on {split}", units.percent(found.value), note)
     return None
 
 
@@ -71,7 +64,7 @@ def _latency(row: Measurement) -> Html:
     ]
     between = latency_interval(row)
     note = ", ".join([*([f"95 % interval {between} ms"] if between else []), *known])
-    return _tile("Latency, p50", units.milliseconds(row.latency_p50_ms), note)
+    return tile("Latency, p50", units.milliseconds(row.latency_p50_ms), note)
 
 
 def _speed(run: Run, row: Measurement) -> Html | None:
@@ -79,7 +72,7 @@ def _speed(run: Run, row: Measurement) -> Html | None:
     times = speed_up(row, base)
     if times is None:
         return None
-    return _tile("Speed", units.ratio(times), f"as fast as {run.info.reference} in PyTorch")
+    return tile("Speed", units.ratio(times), f"as fast as {run.info.reference} in PyTorch")
 
 
 def _size(run: Run, row: Measurement) -> Html | None:
@@ -89,7 +82,7 @@ def _size(run: Run, row: Measurement) -> Html | None:
     note = ""
     if whole and whole > row.size_bytes:
         note = f"{units.ratio(whole / row.size_bytes)} smaller than {run.info.reference} in fp32"
-    return _tile("Size", units.size(row.size_bytes), note)
+    return tile("Size", units.size(row.size_bytes), note)
 
 
 def _next(row: Measurement) -> Html | None:

@@ -59,7 +59,7 @@ def plots(run: Run) -> list[dict[str, Any]]:
                     "drop": budget.max_drop,
                     "limits": {**limits, "size": budget.max_size_bytes},
                     "devices": plot.devices,
-                    "every": bool(run.origins),
+                    "every": plot.every,
                 }
             )
     return found
@@ -74,16 +74,17 @@ def filters(run: Run, i: int) -> dict[str, str]:
 
 def _lines(run: Run, i: int) -> list[tuple[str, str]]:
     row = run.rows[i]
+    times = (row.latency_p50_ms, row.latency_p90_ms) if is_shown(row) else (None, None)
     found = [
         ("Validation", _with_interval(accuracy(row, "validation"))),
         ("Test", _with_interval(accuracy(row, "test"))),
-        ("p50", units.milliseconds(row.latency_p50_ms)),
+        ("p50", units.milliseconds(times[0])),
     ]
-    if told := latency_interval(row):
+    if is_shown(row) and (told := latency_interval(row)):
         found.append(("95 % interval", f"{told} ms"))
     if as_quick(row):
         found.append(("Quickest row", "no difference seen"))
-    found += [("p90", units.milliseconds(row.latency_p90_ms))]
+    found += [("p90", units.milliseconds(times[1]))]
     if row.memory_bytes is not None:
         found.append(("Memory", units.size(row.memory_bytes)))
     if row.energy_mj is not None:

@@ -2,17 +2,18 @@
 
 The recommendation of a device is by the rule over the rows of all runs, with the budget of the
 first run. Rows of two runs were not measured side by side, so that no test of a difference between
-them is taken over.
+them is taken over; and a name that two runs give to their models is that of two nets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edgecls.core import Measurement
 from edgecls.report.loading import Run
 from edgecls.report.recommend import Recommendation, Verdict, recommend
+from edgecls.report.rows import scored_bundles, with_accuracy
 from edgecls.report.sources import Source
 from edgecls.rundir import Budget, RunInfo
 
@@ -62,26 +63,21 @@ def _belongs(source: Source, group: Sequence[Source]) -> bool:
 
 
 def _run(group: Sequence[Source], first: int, among: tuple[str, ...]) -> Run:
-    scored = {
-        row.bundle_sha256: row
+    scored = scored_bundles(row for source in group for row in source.rows)
+    pairs = _untimed(
+        (source, with_accuracy(row, scored, with_test=True).with_(recommended=False))
         for source in group
         for row in source.rows
-        if row.bundle_sha256 and row.val_top1 is not None
-    }
-    pairs = [
-        (source, _with_accuracy(row, scored.get(row.bundle_sha256 or "")))
-        for source in group
-        for row in source.rows
-    ]
-    rows = tuple(row.with_(recommended=False) for _, row in pairs)
-    infos = [source.info for source in group if source.info is not None]
-    info = infos[0] if infos else _unknown(group[0])
-    found = recommend(_without_tests(pairs, info.reference), info)
-    if not infos:
+    )
+    first_run = next((source for source in group if source.info is not None), group[0])
+    info = first_run.info or _unknown(first_run)
+    hosts = {source.host for source in group}
+    found = recommend(_told_apart(pairs, group, first_run), info, hosts=hosts)
+    if first_run.info is None:
         found = _unjudged(found)
     return Run(
         info=info,
-        rows=rows,
+        rows=tuple(row for _, row in pairs),
         recommendation=found,
         curves={},
         predictions=None,
@@ -89,35 +85,57 @@ def _run(group: Sequence[Source], first: int, among: tuple[str, ...]) -> Run:
         pictures=(),
         problems=(),
         origins=tuple(source.name for source, _ in pairs),
+        references=_references(group),
         first=first,
         among=among,
     )
 
 
-def _with_accuracy(row: Measurement, same: Measurement | None) -> Measurement:
-    """The row, with the accuracy that the same bundle has in its run where it has none itself."""
-    if same is None or row.val_top1 is not None:
-        return row
-    names = ["val_top1", "val_top1_low", "val_top1_high"]
-    if row.top1 is None:
-        names += ["top1", "top1_low", "top1_high", "num_images"]
-    return row.with_(**{name: getattr(same, name) for name in names})
-
-
-def _without_tests(
-    pairs: Sequence[tuple[Source, Measurement]], reference: str
-) -> list[Measurement]:
-    """The rows without what was tested against a row that another run's would be taken for."""
-    homes: dict[str, set[str]] = {}
-    for source, row in pairs:
+def _untimed(pairs: Iterable[tuple[Source, Measurement]]) -> list[tuple[Source, Measurement]]:
+    """The rows, without tests of latency where a device's quickest row may be another run's."""
+    found, homes = list(pairs), dict[str, set[str]]()
+    for source, row in found:
         homes.setdefault(row.device, set()).add(source.name)
+    return [
+        (source, row.with_(latency_p_value=None) if len(homes[row.device]) > 1 else row)
+        for source, row in found
+    ]
+
+
+def _told_apart(
+    pairs: Sequence[tuple[Source, Measurement]], group: Sequence[Source], first: Source
+) -> list[Measurement]:
+    """The rows to be judged: a model that is another run's than the first has its run's name too.
+
+    A test against the reference is left to rows of the first run, whose reference it was against.
+    """
+    homes = [_home(row, source, group) for source, row in pairs]
+    owners: dict[str, set[str]] = {}
+    for home, (_, row) in zip(homes, pairs, strict=True):
+        owners.setdefault(row.model, set()).add(home.name)
     found = []
-    for source, row in pairs:
-        if len(homes[row.device]) > 1:
-            row = row.with_(latency_p_value=None)
-        if source.info is None or source.info.reference != reference:
-            row = row.with_(p_value=None)
-        found.append(row.with_(recommended=False))
+    for home, (source, row) in zip(homes, pairs, strict=True):
+        if home is not first and len(owners[row.model]) > 1:
+            row = row.with_(model=f"{row.model} ({home.name})")
+        found.append(row if source is first else row.with_(p_value=None))
+    return found
+
+
+def _home(row: Measurement, source: Source, group: Sequence[Source]) -> Source:
+    """The run that a row's model is of: of a file's row the first that has its bundle, if any."""
+    if source.info is not None or not row.bundle_sha256:
+        return source
+    runs = [other for other in group if other.info is not None]
+    return next((run for run in runs if row.bundle_sha256 in run.bundles), source)
+
+
+def _references(group: Sequence[Source]) -> dict[str, str]:
+    """The model that each source's accuracies are compared with: a file's is that of its run."""
+    found = {}
+    runs = [source for source in group if source.info is not None]
+    for source in group:
+        run = source if source.info else next(filter(source.shares_bundle, runs), source)
+        found[source.name] = run.info.reference if run.info else ""
     return found
 
 

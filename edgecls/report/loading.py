@@ -60,7 +60,8 @@ class Run:
     recommended row spends its time on.
 
     origins: the name of each row's run, where rows of several are shown together; empty where they
-    are one run's. first: the number of its first row on the page; among: all runs of the page.
+    are one run's; references: the model that each of those runs compares its accuracies with.
+    first: the number of its first row on the page; among: all runs of the page.
     """
 
     info: RunInfo
@@ -78,6 +79,7 @@ class Run:
     flips: Mapping[str, bytes] = field(default_factory=dict)
     operators: Operators | None = None
     origins: tuple[str, ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
     first: int = 0
     among: tuple[str, ...] = ()
 

@@ -21,6 +21,7 @@ from edgecls.report.rows import (
     as_quick,
     comparable,
     is_measured,
+    is_shown,
     latency_interval,
     title,
     was_throttled,
@@ -81,7 +82,7 @@ def _row(run: Run, i: int) -> list[str]:
     row, verdict = run.rows[i], run.recommendation.verdicts[i].text
     fix = f" Fix: {row.fix}" if row.fix and not is_measured(row) else ""
     target = row.target if row.device == HOST else f"{row.target} on {row.device}"
-    timed = not is_measured(row) or i in comparable(run.rows)
+    timed = is_shown(row) and i in comparable(run.rows)
     cells = [row.model, target, f"{row.precision} {row.scheme or ''}".strip()]
     for found in (accuracy(row, "validation"), accuracy(row, "test")):
         between = "" if found is None else f" ({units.interval(found.low, found.high)})"

@@ -8,7 +8,7 @@ from edgecls.core import Measurement
 from edgecls.report import units
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, column, el, number_cell, table
-from edgecls.report.rows import comparable
+from edgecls.report.rows import comparable, is_shown
 
 LEAD = (
     "Medians of each phase, measured apart: their sum need not be the median of the whole, which"
@@ -31,7 +31,7 @@ def is_apart(row: Measurement) -> bool:
 def shown(rows: Sequence[Measurement]) -> list[int]:
     """The rows that have phases."""
     alike = comparable(rows)
-    return [i for i, row in enumerate(rows) if i in alike and is_apart(row)]
+    return [i for i, row in enumerate(rows) if i in alike and is_shown(row) and is_apart(row)]
 
 
 def phase_table(run: Run, order: Sequence[int]) -> Html | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from edgecls.report import svg
 from edgecls.report.hints import SPLITS
 from edgecls.report.loading import Run
-from edgecls.report.markup import Html, el, escape
+from edgecls.report.markup import Html, el
 from edgecls.report.palette import colours
 from edgecls.report.points import HEIGHT, WIDTH
 from edgecls.report.rows import is_shown
@@ -79,7 +79,7 @@ def picture(run: Run) -> str | None:
         width=wide,
         height=high,
         role="img",
-        aria_label=escape(run.recommendation.headline),
+        aria_label=run.recommendation.headline,
     )
     return f"{drawn}\n"
 

@@ -14,6 +14,17 @@ from edgecls.report.markup import Html, el, foreign, prose
 _PHOTO = 48
 
 
+def size(png: bytes) -> tuple[int, int]:
+    """A PNG's width and height."""
+    width, height = struct.unpack(">II", png[16:24])
+    return int(width), int(height)
+
+
+def kind(png: bytes) -> str | None:
+    """The CSS class of a picture: none where its pixels are to be seen as squares."""
+    return "photo" if max(size(png)) >= _PHOTO else None
+
+
 def worst(pictures: Sequence[Picture], labels: Sequence[str]) -> list[Html]:
     """A figure for each mistake, the most confident first; nothing where there is none."""
     if not pictures:
@@ -24,7 +35,6 @@ def worst(pictures: Sequence[Picture], labels: Sequence[str]) -> list[Html]:
     for mistake, png in pictures:
         source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
         true, said = labels[mistake.true], labels[mistake.said]
-        kind = "photo" if max(struct.unpack(">II", png[16:24])) >= _PHOTO else None
         caption = el(
             "figcaption",
             el("b", foreign(said)),
@@ -32,6 +42,6 @@ def worst(pictures: Sequence[Picture], labels: Sequence[str]) -> list[Html]:
             el("small", "is ", foreign(true)),
             el("small", foreign(mistake.file)),
         )
-        picture = el("img", src=source, alt=f"{true}, taken for {said}", class_=kind)
+        picture = el("img", src=source, alt=f"{true}, taken for {said}", class_=kind(png))
         figures.append(el("figure", picture, caption))
     return [head, el("p", about, class_="muted"), el("div", *figures, class_="pictures")]

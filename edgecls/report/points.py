@@ -41,7 +41,8 @@ class Plot:
 
     chosen: the recommended rows' indices. floor: the least accuracy, on validation alone, and
     limit_ms the largest p90, that the budget admits; None where there is none. devices: those
-    whose front is drawn, the recommended row's first.
+    that are shipped to, the recommended row's first; every: whether each has its front drawn, and
+    not the first alone.
     """
 
     points: tuple[Point, ...]
@@ -51,6 +52,7 @@ class Plot:
     floor: float | None
     limit_ms: float | None
     devices: tuple[str, ...]
+    every: bool
 
     @property
     def compared(self) -> list[Point]:
@@ -60,8 +62,12 @@ class Plot:
     @property
     def best(self) -> frozenset[int]:
         """The indices of all points on a front."""
-        fronts = (pareto(self._shipped(device)) for device in self.devices)
+        fronts = (pareto(self._shipped(device)) for device in self._fronted)
         return frozenset(point.index for front in fronts for point in front)
+
+    @property
+    def _fronted(self) -> tuple[str, ...]:
+        return self.devices if self.every else self.devices[:1]
 
     def _shipped(self, device: str) -> list[Point]:
         return [point for point in self.points if point.shipped and point.row.device == device]
@@ -72,7 +78,7 @@ class Plot:
 
     def fronts(self) -> list[list[tuple[float, float]]]:
         """The Pareto fronts' steps in pixels: what accuracy is to be had within a latency."""
-        return [steps for device in self.devices if (steps := self._steps(device))]
+        return [steps for device in self._fronted if (steps := self._steps(device))]
 
     def _steps(self, device: str) -> list[tuple[float, float]]:
         steps: list[tuple[float, float]] = []
@@ -105,21 +111,20 @@ def plot_of(run: Run, split: Split) -> Plot | None:
         times.append(run.info.budget.max_latency_ms)
     x = Axis(min(times) / 1.3, max(times) * 1.3, LEFT, RIGHT, log=True)
     y = Axis(low, high, BOTTOM, TOP)
-    limit = run.info.budget.max_latency_ms
-    return Plot(points, x, y, run.recommendation.chosen, floor, limit, _devices(run, points))
+    limit, every = run.info.budget.max_latency_ms, bool(run.origins)
+    return Plot(points, x, y, run.recommendation.chosen, floor, limit, _devices(run, points), every)
 
 
 def floor_of(run: Run) -> float | None:
     """The least validation accuracy that the budget admits."""
-    return limits_of(run.rows, run.info, HOST_ONLY).floor
+    return limits_of(run.recommendation.rows, run.info, HOST_ONLY).floor
 
 
 def _devices(run: Run, points: Sequence[Point]) -> tuple[str, ...]:
-    """All devices that are shipped to where several runs are compared, else one."""
+    """All devices that are shipped to."""
     found = dict.fromkeys(point.row.device for point in points if point.shipped)
     best = run.recommendation.row
-    names = sorted(found, key=lambda name: best is None or name != best.device)
-    return tuple(names if run.origins else names[:1])
+    return tuple(sorted(found, key=lambda name: best is None or name != best.device))
 
 
 def _range(values: Sequence[Accuracy], floor: float | None, drop: float) -> tuple[float, float]:

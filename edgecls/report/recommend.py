@@ -19,7 +19,15 @@ from typing import Literal
 from edgecls.core import Measurement
 from edgecls.report import sentences, worth
 from edgecls.report.limits import Limits, breaches, limits_of
-from edgecls.report.rows import HOST, comparable, is_measured, is_shown
+from edgecls.report.rows import (
+    HOST,
+    OFFLINE,
+    comparable,
+    is_measured,
+    is_shown,
+    scored_bundles,
+    with_accuracy,
+)
 from edgecls.report.sentences import NOISE, Case
 from edgecls.rundir import RunInfo
 
@@ -83,10 +91,16 @@ class Recommendation:
 
 
 def recommend(
-    rows: Sequence[Measurement], info: RunInfo, host_only: Collection[str] = HOST_ONLY
+    rows: Sequence[Measurement],
+    info: RunInfo,
+    host_only: Collection[str] = HOST_ONLY,
+    hosts: Collection[str] = (HOST,),
 ) -> Recommendation:
-    """The recommendation by the rule, whatever the rows' ``recommended`` says."""
-    return _recommendation(rows, info, host_only, trusted={})
+    """The recommendation by the rule, whatever the rows' ``recommended`` says.
+
+    hosts: the devices that are machines which convert; several where runs are compared.
+    """
+    return _recommendation(rows, info, host_only, hosts, trusted={})
 
 
 def explain(
@@ -97,7 +111,7 @@ def explain(
     for i, row in enumerate(rows):
         if row.recommended:
             flagged.setdefault(row.device, i)
-    return _recommendation(rows, info, host_only, trusted=flagged)
+    return _recommendation(rows, info, host_only, (HOST,), trusted=flagged)
 
 
 @dataclass(frozen=True)
@@ -113,17 +127,20 @@ def _recommendation(
     rows: Sequence[Measurement],
     info: RunInfo,
     host_only: Collection[str],
+    hosts: Collection[str],
     trusted: Mapping[str, int],
 ) -> Recommendation:
     """trusted: the row that is marked as recommended, of each device that has one."""
-    judged = _judged(rows)
+    scored = scored_bundles(rows)
+    judged = [with_accuracy(row, scored) for row in rows]
     limits = limits_of(judged, info, host_only)
     names = sorted(dict.fromkeys(row.device for row in rows), key=lambda name: name != HOST)
     whole = Case(tuple(judged), info, limits, frozenset(host_only), None, ())
     devices = {name: _device(whole, name, trusted.get(name)) for name in names or [HOST]}
+    remarks = worth.remarks(rows, hosts)
     verdicts = tuple(
         _and_remark(_verdict(devices[row.device].case, i, devices[row.device].by_rule), remark)
-        for i, (row, remark) in enumerate(zip(rows, worth.remarks(rows), strict=True))
+        for i, (row, remark) in enumerate(zip(rows, remarks, strict=True))
     )
     indices = [each.case.index for each in devices.values() if each.case.index is not None]
     if not indices:
@@ -148,26 +165,6 @@ def _device(whole: Case, name: str, trusted: int | None) -> _Device:
     by_rule = _fastest(whole.rows, qualified)
     index = by_rule if trusted is None else trusted
     return _Device(replace(whole, index=index, qualified=qualified), by_rule, candidates)
-
-
-def _judged(rows: Sequence[Measurement]) -> list[Measurement]:
-    """The rows, with the validation accuracy of the same bundle where they have none of their own.
-
-    A bundle is known by its hash, and proves on each device that it answers as it does here.
-    """
-    scored = {row.bundle_sha256: row for row in rows if row.bundle_sha256 and row.val_top1}
-
-    def judged(row: Measurement) -> Measurement:
-        same = scored.get(row.bundle_sha256 or "")
-        if row.val_top1 is not None or same is None:
-            return row
-        return row.with_(
-            val_top1=same.val_top1,
-            val_top1_low=same.val_top1_low,
-            val_top1_high=same.val_top1_high,
-        )
-
-    return [judged(row) for row in rows]
 
 
 def _and_remark(verdict: Verdict, remark: str) -> Verdict:
@@ -201,7 +198,7 @@ def _verdict(case: Case, i: int, by_rule: int | None) -> Verdict:
     row = case.rows[i]
     if i == case.index:
         return Verdict("recommended", sentences.recommended(case, i, by_rule))
-    if is_measured(row) and i not in comparable(case.rows):
+    if is_measured(row) and (row.scenario == OFFLINE or i not in comparable(case.rows)):
         return Verdict("apart", sentences.apart(row))
     if not is_shown(row):
         return Verdict("unmeasured", sentences.unmeasured(row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,9 @@ Split = Literal["validation", "test"]
 # Two rows are said to differ where the paired test's corrected p-value is not above this.
 SIGNIFICANCE = 0.05
 HOST = "host"
-SINGLE_STREAM = "single-stream"
+SINGLE_STREAM, OFFLINE = "single-stream", "offline"
+_VALIDATION = ("val_top1", "val_top1_low", "val_top1_high")
+_TEST = ("top1", "top1_low", "top1_high", "num_images")
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,35 @@ def accuracy(row: Measurement, split: Split) -> Accuracy | None:
     return Accuracy(value, units.finite(low, value), units.finite(high, value))
 
 
+def scored_bundles(rows: Iterable[Measurement]) -> dict[str, Measurement]:
+    """A row that has an accuracy on validation, of each bundle that has one. Keys: its hash."""
+    return {
+        row.bundle_sha256: row for row in rows if row.bundle_sha256 and row.val_top1 is not None
+    }
+
+
+def with_accuracy(
+    row: Measurement, scored: Mapping[str, Measurement], with_test: bool = False
+) -> Measurement:
+    """The row, with the accuracy that the same bundle has elsewhere where it has none itself.
+
+    A bundle is known by its hash, and proves on each device that it answers as it does here.
+    """
+    same = scored.get(row.bundle_sha256 or "")
+    if same is None or row.val_top1 is not None:
+        return row
+    names = _VALIDATION + (_TEST if with_test and row.top1 is None else ())
+    return row.with_(**{name: getattr(same, name) for name in names})
+
+
 def title(row: Measurement) -> str:
     """The row's name, with its device where that is not this machine."""
     return row.name if row.device == HOST else f"{row.name} · {row.device}"
+
+
+def place(row: Measurement) -> str:
+    """Where it was measured, as a sentence calls it."""
+    return "this machine" if row.device == HOST else row.device
 
 
 def was_throttled(row: Measurement) -> bool:
@@ -51,18 +79,25 @@ def is_measured(row: Measurement) -> bool:
     return row.converted == "ok" and row.measured == "ok"
 
 
-def is_shown(row: Measurement) -> bool:
-    """Whether the row has a place in a plot of latency."""
+def is_timed(row: Measurement) -> bool:
+    """Whether the row has a time, be it a query's or a whole lot's."""
     return is_measured(row) and units.known(row.latency_p50_ms) and bool(row.latency_p50_ms)
+
+
+def is_shown(row: Measurement) -> bool:
+    """Whether the row has a place in a plot of latency: the time of a whole lot is none."""
+    return is_timed(row) and row.scenario != OFFLINE
 
 
 def comparable(rows: Sequence[Measurement]) -> frozenset[int]:
     """The measured rows whose latencies are of one kind on their device.
 
-    That is single stream where any row of the device has it, else the first row's scenario.
+    That is single stream where any row of the device has it, else the scenario of the first row
+    that is not offline.
     """
     kinds: dict[str, str] = {}
-    for row in sorted(filter(is_measured, rows), key=lambda row: row.scenario != SINGLE_STREAM):
+    ranks = {SINGLE_STREAM: 0, OFFLINE: 2}
+    for row in sorted(filter(is_measured, rows), key=lambda row: ranks.get(row.scenario, 1)):
         kinds.setdefault(row.device, row.scenario)
     return frozenset(
         i for i, row in enumerate(rows) if is_measured(row) and row.scenario == kinds[row.device]
@@ -138,7 +173,8 @@ def memory_of(row: Measurement, rows: Sequence[Measurement]) -> int | None:
 
 def as_quick(row: Measurement) -> bool:
     """Whether the paired test saw no difference in latency from the quickest row beside it."""
-    return row.latency_p_value is not None and row.latency_p_value > SIGNIFICANCE
+    p_value = row.latency_p_value if is_shown(row) else None
+    return p_value is not None and p_value > SIGNIFICANCE
 
 
 def pace_p_value(row: Measurement, other: Measurement, rows: Sequence[Measurement]) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from edgecls.core import Measurement
 from edgecls.report import units
-from edgecls.report.rows import SINGLE_STREAM, is_measured
+from edgecls.report.rows import OFFLINE, SINGLE_STREAM, is_measured
 
 HEAD = ("Row", "Scenario", "p50", "p90", "p99", "Images a second")
 
@@ -23,7 +23,7 @@ def about(row: Measurement) -> str:
         return f"server, {units.significant(row.qps)} queries/s"
     if row.scenario == "multi-stream" and isinstance(size, int):
         return f"multi-stream, {units.plural(size, 'image')} a query"
-    if row.scenario == "offline" and isinstance(size, int):
+    if row.scenario == OFFLINE and isinstance(size, int):
         return f"offline, {units.plural(size, 'image')} at once"
     return row.scenario
 
@@ -32,7 +32,7 @@ def figures(row: Measurement) -> str:
     """A sentence with the scenario's own figures."""
     name = about(row)
     parts = [f"{name[:1].upper()}{name[1:]}"]
-    if row.scenario != "offline":
+    if row.scenario != OFFLINE:
         counted = " from arrival" if row.scenario == "server" else ""
         parts.append(
             f"p50 {units.milliseconds(row.latency_p50_ms)},"
@@ -53,7 +53,7 @@ def others(rows: Sequence[Measurement]) -> list[int]:
 def cells(row: Measurement) -> list[tuple[str, float | None]]:
     """Text and value under the last four of `HEAD`; a whole lot has no latency to compare."""
     latencies = [row.latency_p50_ms, row.latency_p90_ms, row.latency_p99_ms]
-    if row.scenario == "offline":
+    if row.scenario == OFFLINE:
         latencies = [None] * 3
     rate = row.throughput_per_s
     told = units.ABSENT if rate is None else units.significant(rate)

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, column, el, scroller
-from edgecls.report.rows import title
 
 CAPTION = "The int8 scheme of each row, and why that one"
-HERE = "this machine"
+CONVERTER = "the machine that converted it"
 
 
 def scheme_table(run: Run) -> Html | None:
     """One line a row that has a scheme; None where none has."""
-    rows = [row for row in run.rows if row.scheme]
+    rows = [(i, row) for i, row in enumerate(run.rows) if row.scheme]
     if not rows:
         return None
     head = [column(name, "text") for name in ("Row", "Scheme", "Converted for", "Because")]
     lines = [
         el(
             "tr",
-            el("th", title(row), scope="row"),
+            el("th", run.title(i), scope="row"),
             el("td", el("code", row.scheme or "")),
-            el("td", row.made_for or HERE),
+            el("td", row.made_for or CONVERTER),
             el("td", row.scheme_reason),
         )
-        for row in rows
+        for i, row in rows
     ]
     whole = el(
         "table",

@@ -8,10 +8,13 @@ from edgecls.core import Measurement
 from edgecls.report import scenarios, units
 from edgecls.report.limits import Limits, breaches
 from edgecls.report.rows import (
+    OFFLINE,
     SIGNIFICANCE,
     accuracy,
+    is_measured,
     no_difference,
     pace_p_value,
+    place,
     reference_row,
     reference_size,
     setback,
@@ -57,7 +60,10 @@ def winner(case: Case, index: int, by_rule: int | None) -> Words:
 
 def apart(row: Measurement) -> str:
     """For a row whose latencies are of another kind than those that decide."""
-    return f"{scenarios.figures(row)} It is not compared with rows of another scenario."
+    told = scenarios.figures(row)
+    if row.scenario == OFFLINE:
+        return f"{told} The time of a whole lot is no latency to choose by."
+    return f"{told} It is not compared with rows of another scenario."
 
 
 def elsewhere(row: Measurement) -> str:
@@ -70,7 +76,7 @@ def nothing(case: Case, near: int | None, measured: int) -> Words:
     if not measured or near is None:
         return (
             "Nothing can be recommended yet.",
-            "No row that could be shipped was measured.",
+            _unserved(case),
             "The table says for each row what stopped it, and what mends it.",
         )
     if case.limits.accuracy is None:
@@ -88,13 +94,19 @@ def nothing(case: Case, near: int | None, measured: int) -> Words:
     return "No row keeps the budget.", evidence, advice
 
 
+def _unserved(case: Case) -> str:
+    if any(is_measured(row) and row.scenario == OFFLINE for row in case.rows):
+        return "Whole lots alone were measured (offline), which have no latency to choose by."
+    return "No row that could be shipped was measured."
+
+
 def unmeasured(row: Measurement) -> str:
     return _stop(setback(row) or "Not measured: its latency is missing")
 
 
 def reference(case: Case, row: Measurement) -> str:
     """For a row that is measured here for comparison only."""
-    text = "A reference on this machine, not for shipping"
+    text = f"A reference on {place(row)}, not for shipping"
     if case.chosen is None or (speed := speed_up(case.chosen, row)) is None:
         return f"{text}."
     return f"{text}; {_times_slower(speed)}."
@@ -115,6 +127,8 @@ def slower(case: Case, row: Measurement) -> str:
     times = None if chosen is None else speed_up(chosen, row)
     if chosen is None or times is None:
         return "Keeps the budget."
+    if times < 1:
+        return f"Keeps the budget, and is {units.ratio(1 / times)} as fast."
     p_value = pace_p_value(row, chosen, case.rows)
     if p_value is not None and p_value > SIGNIFICANCE:
         return (
@@ -149,7 +163,7 @@ def _as_fast(p_value: float | None, apart: float) -> str:
 def is_tied(case: Case, row: Measurement) -> bool:
     """Whether the row is as fast as the recommended one within the noise."""
     times = None if case.chosen is None else speed_up(case.chosen, row)
-    return times is not None and times <= 1 + NOISE
+    return times is not None and 1 / (1 + NOISE) <= times <= 1 + NOISE
 
 
 def _times_slower(times: float) -> str:
@@ -180,6 +194,8 @@ def _against(difference: float) -> str:
 
 
 def _speed(case: Case, row: Measurement) -> str:
+    if row.scenario == OFFLINE:
+        return scenarios.figures(row)
     text = f"It answers in {units.milliseconds(row.latency_p50_ms)} (p50)"
     names = dict.fromkeys((case.info.reference, case.info.shipped, row.model))
     parts = []

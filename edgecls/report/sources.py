@@ -8,7 +8,7 @@ bundles it measured, and of none where no run has them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,16 +21,26 @@ from edgecls.rundir import RESULTS, RunInfo, read_arrays
 
 @dataclass(frozen=True)
 class Images:
-    """Which images the accuracies are of. contents, classes: hashes, empty where not known."""
+    """Which images the accuracies are of. contents, classes: of test, as hashes.
+
+    validation: the hash of its classes in order; num_validation, counts: of it and of all splits.
+    What is not known is empty.
+    """
 
     labels: tuple[str, ...]
     contents: str
     classes: str
+    validation: str
+    num_validation: str
     counts: str
 
     def is_same(self, other: Images) -> bool:
-        """By the strongest of what both know."""
-        if self.labels != other.labels:
+        """By the strongest of what both know. A choice is made on validation, so it counts too."""
+        pairs = (
+            (self.validation, other.validation),
+            (self.num_validation, other.num_validation),
+        )
+        if self.labels != other.labels or any(a and b and a != b for a, b in pairs):
             return False
         if self.contents and other.contents:
             return self.contents == other.contents
@@ -41,17 +51,25 @@ class Images:
 
 @dataclass(frozen=True)
 class Source:
-    """One run, or one file of rows. info, images: None of a file. name: no other source's."""
+    """One run, or one file of rows. info, images: None of a file. name: no other source's.
+
+    host: what its own machine is called, on which it converts.
+    """
 
     name: str
     path: Path
     rows: tuple[Measurement, ...]
     info: RunInfo | None = None
     images: Images | None = None
+    host: str = HOST
+
+    @property
+    def bundles(self) -> frozenset[str]:
+        """The hashes of those that its rows are of."""
+        return frozenset(row.bundle_sha256 for row in self.rows if row.bundle_sha256)
 
     def shares_bundle(self, other: Source) -> bool:
-        own = {row.bundle_sha256 for row in self.rows if row.bundle_sha256}
-        return any(row.bundle_sha256 in own for row in other.rows)
+        return not self.bundles.isdisjoint(other.bundles)
 
 
 def read(paths: Sequence[Path]) -> list[Source]:
@@ -87,19 +105,23 @@ def _file(path: Path) -> Source:
 
 
 def _images(path: Path, info: RunInfo, rows: Sequence[Measurement]) -> Images:
-    """What the run's predictions say of its test images; those of all rows are of the same."""
-    counts = repr(sorted((name, sorted(each.items())) for name, each in splits(info.data).items()))
-    known = Images(info.labels, "", "", counts)
+    """What the run's predictions say of its images; those of all rows are of the same."""
+    found = {name: sorted(each.items()) for name, each in splits(info.data).items()}
+    number = repr(found["validation"]) if "validation" in found else ""
+    known = Images(info.labels, "", "", "", number, repr(sorted(found.items())))
     digest = next((row.files["predictions"] for row in rows if "predictions" in row.files), None)
     if digest is None:
         return known
     arrays = read_arrays(path, digest)
-    classes = hashlib.sha256(arrays["test_classes"].astype("<i8").tobytes()).hexdigest()
+    classes, validation = (
+        hashlib.sha256(arrays[name].astype("<i8").tobytes()).hexdigest() if name in arrays else ""
+        for name in ("test_classes", "val_classes")
+    )
     contents = ""
     if "test_images" in arrays:
         hashes = sorted(bytes(each) for each in arrays["test_images"])
         contents = hashlib.sha256(b"".join(hashes)).hexdigest()
-    return replace(known, contents=contents, classes=classes)
+    return replace(known, contents=contents, classes=classes, validation=validation)
 
 
 def _with_names(sources: Sequence[Source]) -> list[Source]:
@@ -117,15 +139,14 @@ def _with_machines(sources: Sequence[Source]) -> list[Source]:
     if len({machine for machine in machines if machine is not None}) < 2:
         return list(sources)
     return [
-        source if machine is None else replace(source, rows=tuple(_moved(source, machine)))
+        source if machine is None else _moved(source, machine or f"host of {source.name}")
         for source, machine in zip(sources, machines, strict=True)
     ]
 
 
-def _moved(source: Source, machine: str) -> Iterator[Measurement]:
-    for row in source.rows:
-        own = machine or f"host of {source.name}"
-        yield row.with_(device=own) if row.device == HOST else row
+def _moved(source: Source, host: str) -> Source:
+    rows = [row.with_(device=host) if row.device == HOST else row for row in source.rows]
+    return replace(source, rows=tuple(rows), host=host)
 
 
 def _machine(source: Source) -> str | None:

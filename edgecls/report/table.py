@@ -173,18 +173,11 @@ def _body(run: Run, i: int, width: int) -> Html:
     figures = el("tr", *_names(run, i), *_figures(run, i), class_="figures-line")
     fix = el("span", " Fix: ", el("code", row.fix)) if row.fix and not is_measured(row) else None
     mark = el("span", _mark(row, verdict.kind), class_="badge")
-    words = el("div", mark, " ", prose(verdict.text), fix, _doubts(row), class_="words")
+    doubts = flags.badges(row, "span", "doubts")
+    words = el("div", mark, " ", prose(verdict.text), fix, doubts, class_="words")
     why = el("tr", el("td", words, colspan=width), class_="why")
     number = run.first + i
     return el("tbody", figures, why, id=f"row-{number}", class_=verdict.kind, data_row=number)
-
-
-def _doubts(row: Measurement) -> Html | None:
-    """A badge and a sentence for each flag."""
-    if not row.flags:
-        return None
-    badges = [el("span", flag, class_="badge doubt") for flag in row.flags]
-    return el("span", *badges, " ", prose(flags.sentences(row.flags)), class_="doubts")
 
 
 def _mark(row: Measurement, kind: str) -> str:
@@ -215,11 +208,12 @@ def _names(run: Run, i: int) -> list[Html]:
 
 def _figures(run: Run, i: int) -> list[Html]:
     row = run.rows[i]
+    is_alike = is_shown(row) and i in comparable(run.rows)
     return [
         _accuracy(row, "validation"),
         _accuracy(row, "test"),
         _against(run, i),
-        *(_latencies(row) if i in comparable(run.rows) else [number_cell(units.ABSENT, None)] * 4),
+        *(_latencies(row) if is_alike else [number_cell(units.ABSENT, None)] * 4),
         number_cell(units.size(row.size_bytes), row.size_bytes),
         _memory(run, row),
     ]
@@ -257,11 +251,12 @@ def _accuracy(row: Measurement, split: Split) -> Html:
 
 def _against(run: Run, i: int) -> Html:
     """The difference from its run's PyTorch reference, named as one only where it was seen."""
-    row, beside = run.rows[i], run.rows
+    row, beside, reference = run.rows[i], run.rows, run.info.reference
     if run.origins:
         pairs = zip(run.rows, run.origins, strict=True)
         beside = tuple(each for each, origin in pairs if origin == run.origins[i])
-    base = reference_row(beside, run.info.reference, HOST_ONLY)
+        reference = run.references.get(run.origins[i], "")
+    base = reference_row(beside, reference, HOST_ONLY)
     if row is base:
         return number_cell("the reference", 0.0)
     if base is None or base.top1 is None or row.top1 is None:

@@ -11,6 +11,7 @@ from edgecls.evaluation import Evaluation, Trained
 from edgecls.report import flags, scenarios, units
 from edgecls.report.rows import (
     HOST,
+    OFFLINE,
     SINGLE_STREAM,
     accuracy,
     as_quick,
@@ -99,7 +100,7 @@ def _lines(rows: Sequence[Measurement]) -> list[_Line]:
     for i in sorted(range(len(rows)), key=rank):
         row, fits = rows[i], i in alike or not is_measured(rows[i])
         figures = _figures(row, fits) + ((_rate(row),) if with_rate else ())
-        interval = latency_interval(row) if fits else ""
+        interval = latency_interval(row) if fits and is_shown(row) else ""
         remark = said[i] if fits else scenarios.figures(row)
         found.append(_Line(row, figures, interval, _note(row, remark), i in alike))
     return found
@@ -186,7 +187,7 @@ def _precision(row: Measurement) -> str:
 
 def _figures(row: Measurement, with_latency: bool) -> tuple[str, ...]:
     validation, test = accuracy(row, "validation"), accuracy(row, "test")
-    timed = with_latency and row.scenario != "offline"
+    timed = with_latency and row.scenario != OFFLINE
     return (
         units.percent(validation.value if validation else None),
         units.percent(test.value if test else None),

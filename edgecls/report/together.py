@@ -19,21 +19,24 @@ from edgecls.report.joint import Joint, join
 from edgecls.report.loading import Run
 from edgecls.report.markup import Html, column, el, foreign, number_cell, prose, table
 from edgecls.report.page import Head, Section, document
-from edgecls.report.rows import HOST, is_measured
+from edgecls.report.rows import HOST, is_measured, is_shown
 from edgecls.report.sources import Source, read
-from edgecls.rundir import write_text
+from edgecls.rundir import is_part, write_text
+
+# Of a protocol: what drew its arrivals, and when it knew enough. Neither is another protocol.
+_BY_CHANCE = ("seed", "stopped_after_launches")
 
 
 def write_comparison(paths: Sequence[Path], out: Path, force: bool = False) -> Path:
     """Write one page about run folders and files of rows to `out`; returns it.
 
-    Raises UsageError for an `out` that exists, unless `force`, or is one of the sources; and
-    EdgeclsError for a source that cannot be read.
+    Raises UsageError for an `out` that exists, unless `force`, or is a part of one of the sources;
+    and EdgeclsError for a source that cannot be read.
     """
     if out.is_dir() or (out.exists() and not force):
         raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
-    if any(out.resolve() == path.resolve() for path in paths):
-        raise UsageError(f"{out} is one of the runs", "choose another file with --out")
+    if any(is_part(out, path) for path in paths):
+        raise UsageError(f"{out} is part of one of the runs", "choose another file with --out")
     write_text(out, page(read(paths)))
     return out
 
@@ -105,7 +108,7 @@ def _elsewhere(joint: Joint) -> list[str]:
         name = f"{run.rows[i].name} from {run.origins[i]}"
         told.append(f"On {_place(run.rows[i].device)}: {name}, {p50} (p50).")
     served = {run.rows[i].device for i in found.chosen}
-    others = dict.fromkeys(row.device for row in run.rows if is_measured(row))
+    others = dict.fromkeys(row.device for row in run.rows if is_shown(row))
     rest = [_place(device) for device in others if device not in served]
     if rest and served:
         told.append(f"No row keeps the budget on {', '.join(rest)}.")
@@ -132,13 +135,15 @@ def warnings(joints: Sequence[Joint], sources: Sequence[Source]) -> list[str]:
             first = next(source.name for source in joint.sources if source.info is not None)
             told.append(f"The runs have different budgets: all rows are judged by that of {first}.")
     differ, _ = split(sources)
-    protocol = [name.removeprefix("protocol.") for name in differ if name.startswith("protocol.")]
+    named = (name.removeprefix("protocol.") for name in differ if name.startswith("protocol."))
+    protocol = [name for name in named if name not in _BY_CHANCE]
     if protocol:
         told.append(f"They were measured by different protocols ({', '.join(protocol)}).")
     machines = [name for name in ("cpu", "cores", "governor") if f"environment.{name}" in differ]
     if machines:
         text = "They were measured on different machines, or on one that was set otherwise"
-        told.append(f"{text} ({', '.join(machines)}). Each machine has a choice of its own.")
+        own = " Each machine has a choice of its own." if machines != ["governor"] else ""
+        told.append(f"{text} ({', '.join(machines)}).{own}")
     return told
 
 

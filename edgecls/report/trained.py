@@ -39,7 +39,7 @@ def learning_curve(found: LearningCurve) -> list[Html]:
 def more_images(found: LearningCurve) -> str:
     """Whether more images would help, as a sentence."""
     gain = units.points(found.gain_per_doubling)
-    seen = found.p_value < SIGNIFICANCE
+    seen = found.p_value <= SIGNIFICANCE
     evidence = f"({units.p_value(found.p_value)}, McNemar's test of the last two sizes)"
     if seen and found.gain_per_doubling >= _WORTH:
         return (
@@ -48,6 +48,11 @@ def more_images(found: LearningCurve) -> str:
         )
     if seen and found.gain_per_doubling < 0:
         return f"More images made it worse by {gain} for each doubling {evidence}: look at them."
+    if seen:
+        return (
+            f"More images would bring little: the last step brought {gain} for each doubling"
+            f" {evidence}."
+        )
     return (
         f"No difference between the last two sizes can be told from chance {evidence} with"
         f" {found.parts[-1].num_images:,} images judged: more images of the same kind would bring"

@@ -140,6 +140,34 @@ def test_side_files_that_were_not_kept_are_no_error(write_run):
     assert all(re.search(r"OLD keeps no .*: files/\w{8}….npz is missing", note) for note in told)
 
 
+def without_logits(arrays) -> None:
+    """As a device answers, which tells its classes alone."""
+    arrays["test_predicted"] = arrays.pop("test_logits").argmax(1)
+    arrays["num_classes"] = np.array(10)
+
+
+def test_answers_without_logits_are_compared_alike(write_run, planted_row):
+    old, new = write_run("old"), write_run("new", [planted_row(accuracy=0.9)])
+    expected = accuracy(compare(old, new))
+    rewrite(new, without_logits)
+    assert accuracy(compare(old, new)) == expected and expected.p_value < 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("test_predicted", np.zeros(3, np.int64), "do not fit its images"),
+        ("test_predicted", np.zeros(1_000), "are no numbers of classes"),
+        ("num_classes", np.zeros(2, np.int64), "are no numbers of classes"),
+    ],
+)
+def test_answers_without_logits_that_cannot_be_right_are_an_error(write_run, name, value, told):
+    new = write_run("new")
+    rewrite(new, lambda arrays: [without_logits(arrays), arrays.update({name: value})])
+    with pytest.raises(EdgeclsError, match=told):
+        compare(write_run("old"), new)
+
+
 def test_logits_that_are_not_finite_are_an_error(write_run):
     old, new = write_run("old"), write_run("new")
 

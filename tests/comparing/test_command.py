@@ -65,6 +65,24 @@ def test_a_gate_that_could_test_nothing_does_not_pass(edgecls_compare, runs, tmp
 
 
 @pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        ("predictions", "accuracy: none of 1 row could be tested: OLD keeps no answers for each"),
+        ("latencies", "latency: none of 1 row could be tested: OLD keeps no single latencies"),
+    ],
+)
+def test_half_a_gate_that_could_test_nothing_passes_with_a_warning(
+    edgecls_compare, runs, lost, told
+):
+    (row,) = read_results(runs[0] / RESULTS)
+    left = {kind: digest for kind, digest in row.files.items() if kind != lost}
+    write_results(runs[0] / RESULTS, [row.with_(files=left)])
+    ended = edgecls_compare(*runs[:2])
+    assert ended.status == 0 and ended.err.startswith(f"warning: {told}")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
         ("--max-slower x", "'x' is no number of percent from 0"),
@@ -77,6 +95,7 @@ def test_a_gate_that_could_test_nothing_does_not_pass(edgecls_compare, runs, tmp
         ("--junit {run}", "is part of a run"),
         ("--markdown {run}/results.jsonl --force", "is part of a run"),
         ("--markdown {run}/files --force", "exists already"),
+        ("--markdown {run}/files/m.md --force", "is part of a run"),
         ("--junit {run}/no/j.xml", "there is no folder"),
         ("--junit /proc/j.xml", "cannot be written"),
         ("--junit {run}/both --markdown {run}/both", "name the same file"),

@@ -114,3 +114,51 @@ def test_throttling_is_flagged_wherever_the_row_is_shown(make_run) -> None:
     assert str(row_table(run)).count("<small>throttled</small>") == 1
     assert document(run).count("(throttled)") == 1
     assert printed(rows).count("throttled while it was measured") == 1
+
+
+def test_the_script_knows_the_devices_whose_front_is_not_drawn(make_run) -> None:
+    """It draws the first that has a point where the others are filtered out."""
+    from edgecls.report.hints import plots
+
+    made = make_run()
+    other = [each.with_(device=JETSON) for each in made.rows if each.measured == "ok"]
+    write_results(made.path / "results.jsonl", [*made.rows, *other])
+    for each in plots(load(made.path)):
+        assert (each["devices"], each["every"]) == (("host", JETSON), False)
+
+
+def offline(target: str, p50: float):
+    return measured(target, PI, p50, scenario="offline", throughput_per_s=5120.0)
+
+
+def test_a_device_that_was_given_whole_lots_alone_gets_no_recommendation(make_run) -> None:
+    from edgecls.report.markdown import document
+    from edgecls.report.table import row_table
+
+    found = recommend(
+        [*ROWS[:3], offline("onnxruntime", 250.0), offline("openvino", 500.0)], info()
+    )
+    assert found.others == ()
+    assert [verdict.kind for verdict in found.verdicts[3:]] == ["apart"] * 2
+    assert "5,120 images/s. The time of a whole lot is no latency" in found.verdicts[3].text
+    alone = recommend([ROWS[0], offline("onnxruntime", 250.0)], info())
+    assert "Whole lots alone were measured (offline)" in alone.evidence
+    made = make_run()
+    lots = [
+        each.with_(device=PI, scenario="offline", latency_p50_ms=250.0, latency_p90_ms=260.0)
+        for each in made.rows
+        if each.measured == "ok"
+    ]
+    write_results(made.path / "results.jsonl", [*made.rows, *lots])
+    run = load(made.path)
+    for text in (row_table(run), document(run), printed(list(run.rows))):
+        assert not any(f"{time} ms" in text.replace("\u00a0", " ") for time in (250, 260))
+    for split in ("validation", "test"):
+        plot = plot_of(run, split)
+        assert plot is not None and {point.row.device for point in plot.points} == {"host"}
+
+
+def test_a_server_is_judged_though_whole_lots_were_measured_first() -> None:
+    server = measured("openvino", PI, 3.0, scenario="server", qps=10.0)
+    found = recommend([*ROWS[:3], offline("onnxruntime", 250.0), server], info())
+    assert found.others == (4,)

@@ -149,7 +149,9 @@ def test_a_missing_picture_is_an_error_that_names_it(written):
     [
         (0.02, 0.001, "would probably still help: the last step brought 2.00 points"),
         (0.02, 0.2, "or less than so many can show"),
-        (0.0005, 0.001, "or less than so many can show"),
+        (0.0005, 0.001, "would bring little: the last step brought 0.05 points"),
+        (0.0, 0.004, "would bring little: the last step"),
+        (0.02, 0.05, "would probably still help"),
         (-0.02, 0.001, "made it worse by 2.00 points"),
         (-0.02, 0.5, "or less than so many can show"),
     ],

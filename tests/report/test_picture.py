@@ -3,6 +3,7 @@
 import re
 from xml.etree import ElementTree as ET
 
+from edgecls.core import write_results
 from edgecls.report import write_report
 
 
@@ -34,6 +35,13 @@ def test_its_colours_are_its_own_and_none_is_a_variable(make_run):
     assert {"card", "c0", "ref", "front", "halo"} <= used
     for name in used:
         assert f".{name}" in styles
+
+
+def test_its_name_is_the_recommendation_as_it_is(make_run):
+    made = make_run()
+    rows = [row.with_(model="a & b") if row.model == "student" else row for row in made.rows]
+    write_results(made.path / "results.jsonl", rows)
+    assert ET.fromstring(drawn(made)).get("aria-label") == "Ship a & b · openvino · int8."
 
 
 def test_a_hostile_name_stays_text(make_run):

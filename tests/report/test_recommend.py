@@ -172,6 +172,15 @@ def test_explain_trusts_the_flag_and_says_so_where_the_rule_differs(torch_row, m
     assert explain([torch_row, fast], make_info()).row is fast
 
 
+def test_a_row_that_is_quicker_than_the_marked_one_is_not_called_as_fast(
+    torch_row, make_row, make_info
+):
+    fast = make_row(target="a", val_top1=0.98)
+    marked = make_row(target="b", val_top1=0.98, latency_p50_ms=2.0, recommended=True)
+    verdict = explain([torch_row, fast, marked], make_info()).verdicts[1]
+    assert verdict.text == "Keeps the budget, and is 2.0× as fast."
+
+
 def test_the_sentence_names_both_pytorch_rows_the_interval_and_the_size(make_run):
     made = make_run()
     sentence = recommend(made.rows, made.info).sentence

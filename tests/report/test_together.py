@@ -13,6 +13,8 @@ from edgecls.errors import EdgeclsError, UsageError
 from edgecls.report import write_comparison
 from edgecls.report.differences import split
 from edgecls.report.joint import join
+from edgecls.report.points import floor_of
+from edgecls.report.schemes import scheme_table
 from edgecls.report.sources import read
 from edgecls.report.together import page, warnings
 from edgecls.rundir import add_arrays, read_arrays
@@ -137,9 +139,127 @@ def test_tests_of_one_run_say_nothing_of_anothers_rows(before, after):
     """Each run's p-values are against its own quickest row."""
     for made in (before, after):
         rewritten(made, latency_p_value=lambda row: 0.9 if row.measured == "ok" else None)
-    (joint,) = join(read([before.path, after.path]))
+    sources = read([before.path, after.path])
+    (joint,) = join(sources)
     verdicts = " ".join(verdict.text for verdict in joint.run.recommendation.verdicts)
     assert "no difference in latency" not in verdicts
+    text = page(sources)
+    assert "<small>no difference seen</small>" not in text and "Quickest row" not in text
+    # Each row's accuracy was tested against its own run's reference.
+    assert [row.p_value for row in joint.run.rows] == [
+        row.p_value for source in sources for row in source.rows
+    ]
+
+
+def test_the_reference_is_the_first_runs_though_another_has_one_of_its_name(before, after):
+    better = {"val_top1": 1.0, "top1": 1.0}
+    rewritten(
+        after,
+        **{
+            name: lambda row, name=name: (
+                better[name] if row.model == "teacher" and row.top1 else getattr(row, name)
+            )
+            for name in better
+        },
+    )
+    (alone,), (joint,) = join(read([before.path])), join(read([before.path, after.path]))
+    assert floor_of(joint.run) == floor_of(alone.run)
+    assert "teacher (98.61 %)" in joint.run.recommendation.reason
+
+
+def test_a_winner_is_not_held_against_the_reference_of_another_run(before, after):
+    rewritten(after, p_value=lambda row: 0.001 if row.model == "student" and row.top1 else None)
+    (alone,), (joint,) = join(read([after.path])), join(read([before.path, after.path]))
+    assert "1.11 points below teacher." in alone.run.recommendation.evidence
+    found = joint.run.recommendation
+    assert found.headline == "Ship student (after) · openvino · int8."
+    assert "teacher." not in found.evidence
+    assert "as fast as student (after) in PyTorch" in found.evidence
+
+
+def test_each_row_is_held_against_the_reference_of_its_own_run(before, after):
+    """Whatever that one is called."""
+    rewritten(after, model=lambda row: "big" if row.model == "teacher" else row.model)
+    about = json.loads((after.path / "run.json").read_text())
+    (after.path / "run.json").write_text(json.dumps({**about, "reference": "big"}))
+    text = page(read([before.path, after.path]))
+    assert text.count(">the reference<") == 2
+    measured = sum(row.measured == "ok" for made in (before, after) for row in made.rows)
+    assert text.count("<small>p = ") + text.count("<small>p &lt; ") == measured - 2
+
+
+def test_int8_is_not_held_against_another_runs_fp32(before, after):
+    """The second run's is slower than the first one's fp32, and quicker than its own."""
+    rewritten(after, latency_p50_ms=lambda row: row.latency_p50_ms and 10 * row.latency_p50_ms)
+    (joint,) = join(read([before.path, after.path]))
+    verdicts = " ".join(verdict.text for verdict in joint.run.recommendation.verdicts)
+    assert "as slow as fp32" not in verdicts
+
+
+def test_a_hosts_rows_say_where_they_were_measured(before, after):
+    def other(row):
+        return {**row.environment, "cpu": "Another CPU"}
+
+    rewritten(after, environment=other, made_for=lambda row: "arm64")
+    (joint,) = join(read([before.path, after.path]))
+    verdicts = " ".join(verdict.text for verdict in joint.run.recommendation.verdicts)
+    assert "Converted for arm64 and measured on Another CPU" in verdicts
+    assert "A reference on Another CPU, not for shipping" in verdicts
+    assert "this machine" not in verdicts.replace("this machine has no NVIDIA GPU", "")
+
+
+def test_each_scheme_has_its_runs_name(before, after):
+    (joint,) = join(read([before.path, after.path]))
+    text = scheme_table(joint.run)
+    for name in ("before", "after"):
+        assert f"{name}: student · openvino · int8" in text
+    assert "this machine" not in text
+
+
+def with_other_classes(made):
+    """The run, chosen on other validation images."""
+    digest = next(row.files["predictions"] for row in made.rows if row.files)
+    arrays = read_arrays(made.path, digest)
+    file = add_arrays(made.path, {**arrays, "val_classes": arrays["val_classes"][::-1]})
+    rewritten(made, files=lambda row: {"predictions": file} if row.files else {})
+
+
+def with_another_count(made):
+    about = json.loads((made.path / "run.json").read_text())
+    about["data"]["splits"]["validation"]["3"] += 1
+    (made.path / "run.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize("change", [with_other_classes, with_another_count])
+def test_runs_that_were_chosen_on_other_images_stand_apart(before, after, change):
+    assert len(join(read([before.path, after.path]))) == 1
+    change(after)
+    assert len(join(read([before.path, after.path]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [({"governor": "powersave"}, False), ({"governor": "powersave", "cores": 8}, True)],
+)
+def test_only_another_machine_has_a_choice_of_its_own(before, after, changes, is_told):
+    rewritten(after, environment=lambda row: {**row.environment, **changes})
+    sources = read([before.path, after.path])
+    told = " ".join(warnings(join(sources), sources))
+    assert "governor)." in told
+    assert ("Each machine has a choice of its own." in told) is is_told
+
+
+def test_what_is_by_chance_is_no_difference(before, after):
+    load = {"load": {"others": 0.2, "steal": 0.01}}
+    stopped = {"seed": 3, "stopped_after_launches": 2}
+    rewritten(
+        after,
+        environment=lambda row: {**row.environment, **load},
+        protocol=lambda row: {**row.protocol, **stopped},
+    )
+    sources = read([before.path, after.path])
+    assert "protocols" not in " ".join(warnings(join(sources), sources))
+    assert not any("load" in name for name in split(sources)[0])
 
 
 def test_a_file_alone_is_shown_and_nothing_is_recommended(board):
@@ -175,6 +295,8 @@ def test_an_existing_file_is_kept_unless_forced(before, after, tmp_path):
         (["{a}", "--out", "{tmp}/x.html"], "no effect on one run"),
         (["{a}", "--force"], "no effect on one run"),
         (["{file}", "{a}", "--out", "{file}", "--force"], "one of the runs"),
+        (["{a}", "{b}", "--out", "{b}/results.jsonl", "--force"], "part of one of the runs"),
+        (["{a}", "{b}", "--out", "{a}/run.json", "--force"], "part of one of the runs"),
     ],
 )
 def test_what_cannot_be_asked_is_a_usage_error(before, after, board, tmp_path, words, match):

@@ -177,6 +177,23 @@ def test_a_loss_under_attack_is_a_warning_too(made):
     assert "loses 30.0 points more on attacked images" in text and "77.0 % → 56.0 %" in text
 
 
+SMALL = Excess(0.001, -0.01, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("corrupted", "attacked", "told"),
+    [
+        (SMALL, None, "more than its source on corrupted images."),
+        (None, SMALL, "more than its source on attacked images."),
+        (SMALL, SMALL, "more than its source on corrupted or attacked images."),
+        (None, None, "Corrupted and attacked images were not looked at."),
+    ],
+)
+def test_the_summary_is_about_what_was_looked_at(made, corrupted, attacked, told):
+    _, found = made({"corrupted": corrupted, "attacked": attacked})
+    assert summary(found).endswith(told)
+
+
 def test_attacks_of_another_net_are_named_as_such(made):
     side = Side("student · openvino · int8", 0.96, 0.03, 1.0, hardness(0.96, 0.2, "student"))
     text = words(page(made({"model": side})[0]))

@@ -59,6 +59,14 @@ def test_only_what_is_alike_is_compared(pair, changes):
     assert remarks(pair(1.4, **changes)) == ["", ""]
 
 
+def test_what_was_measured_elsewhere_names_the_place(pair, make_info):
+    rows = [row.with_(device="ssh://pi") for row in pair(1.4)]
+    assert "1.40× as slow as fp32 on ssh://pi" in remarks(rows)[1]
+    torch = rows[0].with_(target="torch")
+    said = recommend([torch, *rows], make_info(reference="student")).verdicts[0].text
+    assert said.startswith("A reference on ssh://pi, not for shipping")
+
+
 def test_without_fp32_it_is_compared_with_fp16(make_row):
     half = make_row(target="tensorrt", precision="fp16", latency_p50_ms=1.0)
     int8 = make_row(target="tensorrt", precision="int8", latency_p50_ms=2.0)
@@ -69,6 +77,13 @@ def test_a_row_for_another_machine_says_that_its_latency_is_this_ones(make_row):
     row = make_row(made_for="arm64")
     assert "Converted for arm64 and measured on this machine" in remarks([row])[0]
     assert remarks([row.with_(device="ssh://pi"), make_row()]) == ["", ""]
+
+
+def test_a_p90_of_few_queries_says_so(make_row):
+    row = make_row(num_queries=63)
+    assert remarks([row]) == ["Its p90 is of 63 queries: 64 are the fewest that bound one."]
+    assert "of 1 query:" in printed([row.with_(num_queries=1)])
+    assert remarks([row.with_(num_queries=64), row.with_(scenario="offline")]) == ["", ""]
 
 
 def test_the_page_says_why_each_scheme_was_chosen(make_run):
