@@ -122,15 +122,22 @@ def _check(path: Path, members: Iterator[_Member], where: Path, limits: Limits) 
         total += member.size
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts or PureWindowsPath(member.name).drive:
-            raise _refused(path, f"{printable(member.name)} leads out of it")
+            raise _hostile(path, f"{printable(member.name)} leads out of it")
         if not member.is_plain:
-            raise _refused(path, f"{printable(member.name)} is a link or a device")
+            raise _hostile(path, f"{printable(member.name)} is a link or a device")
         if member.is_encrypted:
             raise _refused(path, f"{printable(member.name)} is encrypted")
         if total > most:
             raise _refused(path, f"its files have more than {most:,} bytes")
         if count > limits.members:
             raise _refused(path, f"it has more than {limits.members:,} members")
+
+
+def _hostile(path: Path, reason: str) -> DataError:
+    return DataError(
+        f"{_shown(path)} is not unpacked: {reason}",
+        "get it from somebody whom you trust, packed with plain files alone",
+    )
 
 
 def _refused(path: Path, reason: str) -> DataError:

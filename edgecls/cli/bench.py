@@ -87,7 +87,11 @@ OUT_HELP = (
     metavar="DEVICE",
     help="Where: local, ssh://user@host:port or adb://serial; again for several [default: local].",
 )
-@click.option("--setup", is_flag=True, help="Make environments on devices behind ssh, with pip.")
+@click.option(
+    "--setup",
+    is_flag=True,
+    help="On devices behind ssh, use environments that pip makes where they are missing.",
+)
 @click.option("--cpus", metavar="MASK", help="Pin runners on devices to cores, as taskset's mask.")
 @click.option("--data", type=FOLDER, help="Images with one folder a class: accuracy on the device.")
 @click.option("--images", type=COUNT, help="How many of --data, at most [default: 500].")

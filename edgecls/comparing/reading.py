@@ -154,6 +154,8 @@ def read(path: Path, name: str) -> Side:
     """Raises EdgeclsError where `path` is neither a finished run nor a file of rows."""
     if path.is_file() and path.name != INFO:
         return Side(name, path, path.parent, None, _keyed(_rows(path)))
+    if not path.exists():
+        raise EdgeclsError(f"there is no {path}", _KINDS)
     folder = path.parent if path.name == INFO else path
     labels = RunInfo.read(folder).labels
     if not isinstance(labels, tuple) or not all(isinstance(label, str) for label in labels):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+_MEANS = "latency: the mean over launches of each one's median; a p50 elsewhere is of all queries"
+
 
 def table(gate: Gate) -> Group:
     """Each row's name, and under it a line a figure; at the end what is to be known of them.
@@ -32,6 +34,8 @@ def table(gate: Gate) -> Group:
         parts += _block(block, widths)
     # Text, not str: a name may hold what would be markup.
     parts += [Text(note, "dim") for note in notes(gate)]
+    if any(change.p_value is not None for _, change in gate.changes("latency")):
+        parts.append(Text(_MEANS, "dim"))
     return Group(*parts)
 
 

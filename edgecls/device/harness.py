@@ -112,6 +112,9 @@ def _arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         parser.error("give either images or one of --verify, --eval, --bench, --serve, --prepare")
     if args.threads < 0 or not 0 <= (args.seconds or 0) < float("inf"):
         parser.error("--threads and --seconds are at least 0")
+    cores = os.cpu_count() or args.threads
+    if args.threads > cores:  # they would wait for each other, for minutes
+        parser.error("--threads {}: this device has {} cores".format(args.threads, cores))
     _check_bench(parser, args)
     return args
 

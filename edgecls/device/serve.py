@@ -82,22 +82,26 @@ class Server:
         return operators.answer(self.runner, self.tensors, request.get("queries"))
 
     def do_infer(self, request: Request) -> Answer:
-        images = golden.load_array(request["input"])
+        images = golden.load_array(_text(request, "input"))
+        output = _text(request, "output")
         logits = run_all(self.runner, images)
-        beside = request["output"] + ".part"
+        beside = output + ".part"
         with open(beside, "wb") as stream:
             np.save(stream, logits, allow_pickle=False)
-        os.replace(beside, request["output"])
+        os.replace(beside, output)
         return {"num_images": len(images)}
 
     def do_verify(self, request: Request) -> Answer:
         return golden.verify(self.folder, self.meta, self.runner)
 
     def do_predict(self, request: Request) -> Answer:
-        return classify.predict(request["images"], self.meta, self.runner)
+        images = request.get("images")
+        if not isinstance(images, list) or not all(isinstance(each, str) for each in images):
+            raise EdgeclsError("predict has no 'images'", 'a list of paths, ["a.jpg"]')
+        return classify.predict(images, self.meta, self.runner)
 
     def do_evaluate(self, request: Request) -> Answer:
-        return classify.evaluate(request["directory"], self.meta, self.runner)
+        return classify.evaluate(_text(request, "directory"), self.meta, self.runner)
 
     def do_memory(self, request: Request) -> Answer:
         return _told(rss_bytes=memory.peak_bytes(), baseline_rss_bytes=self.baseline_bytes)
@@ -154,13 +158,23 @@ def _write(answer: Answer, stdout: IO[str]) -> None:
     stdout.flush()
 
 
+def _text(request: Request, name: str) -> str:
+    """A path that a request must name. Raises EdgeclsError."""
+    found = request.get(name)
+    if not isinstance(found, str) or not found:
+        raise EdgeclsError("{} has no {!r}".format(request["do"], name), "a path, as text")
+    return found
+
+
 def _parse(line: bytes) -> Request:
     try:
         request = json.loads(line)
     except ValueError as error:
         raise EdgeclsError("not a line of JSON: {!r}".format(line[:200])) from error
     if not isinstance(request, dict) or "do" not in request:
-        raise EdgeclsError("not a request: {!r} has no 'do'".format(line[:200]))
+        raise EdgeclsError(
+            "not a request: {!r} has no 'do'".format(line[:200]), 'such as {"do": "hello"}'
+        )
     return request
 
 

@@ -68,6 +68,10 @@ def bench(
             for folder, meta in zip(folders, metas, strict=True):
                 required.check(folder, meta)
         images = [_images(meta, asked) for meta in metas]
+        if asked is not None:
+            counts = sorted({len(each) for each in images})
+            told = " or ".join(f"{count:,}" for count in counts)
+            events.note(f"accuracy on {told} images of {asked.folder}, whatever was trained on")
         jobs = [
             _Job(bundle, folder, meta, host, drawn)
             for host in hosts
@@ -79,6 +83,10 @@ def bench(
                 meta, host = job.meta, job.host
                 progress.step(number, len(jobs), f"{meta.target} {meta.precision} on {host.name}")
                 proofs.append(prove(job.folder, host, job.drawn, protocol.threads, trust_code))
+                unread = sum(not label for label in proofs[-1].predicted)
+                if unread:
+                    told = f"{meta.target} {meta.precision} on {host.name}"
+                    events.note(f"{told}: {unread} of {len(job.drawn)} images cannot be read there")
         able = [i for i, proof in enumerate(proofs) if not proof.fell_out.error]
         with events.stage("measuring") as progress:
             places = [(jobs[i].folder, jobs[i].host) for i in able]

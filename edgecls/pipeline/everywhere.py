@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from edgecls import __version__, hardware, targets
 from edgecls.core import DONE, Outcome, Precision, Purpose
 from edgecls.device import meta as metas
 from edgecls.device.meta import NAME as META
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, UsageError
 from edgecls.models import checkpoint as checkpoints
 from edgecls.models.checkpoint import Checkpoint
 from edgecls.pipeline import places
@@ -84,26 +85,25 @@ def export_everywhere(
 ) -> list[Row]:
     """Write ``out/<target>-<precision>`` for all targets; a row each, in the targets' order.
 
-    precision: that one alone. Raises UsageError before anything is converted where a folder is
-    taken, or the checkpoint is none.
+    precision: that one alone. A folder that is taken costs its own row. Raises UsageError where
+    the checkpoint is none.
     """
     found = checkpoints.load(checkpoint)
     asked = list(_asked(out, precision))
     standing = [row for row in asked if not force and _stands(row, found, purpose)]
-    missing = [row for row in asked if row not in standing]
-    for row in missing:
-        places.free(row.folder, force, [checkpoint])
+    taken = list(_taken(asked, standing, force, checkpoint))
+    missing = [row for row in asked if row not in standing and row.name not in _names(taken)]
     if standing:
         events.note(f"{len(standing)} of {len(asked)} stand already")
     with tempfile.TemporaryDirectory() as scratch, events.stage("converting") as progress:
         crew = _Crew(found, checkpoint, Path(scratch) / "model.onnx", purpose, _within(limits))
         done: list[Row] = []
-        for row in crew.work(missing):
+        for row in chain(taken, crew.work(missing)):
             done.append(row)
             if row.outcome.status == "failed":
                 events.note(f"{row.name}: {row.outcome.reason}")
             busy = ", ".join(each.row.name for each in crew.busy)
-            progress.step(len(done), len(missing), busy)
+            progress.step(len(done), len(taken) + len(missing), busy)
     places_of = {row.folder: row for row in done}
     return [places_of.get(row.folder, row) for row in asked]
 
@@ -114,6 +114,25 @@ def _asked(out: Path, precision: Precision | None) -> Iterator[Row]:
         for each in target.precisions:
             if not target.host_only and precision in (None, each):
                 yield Row(name, each, DONE, out / f"{name}-{each}")
+
+
+def _taken(
+    asked: Sequence[Row], standing: Sequence[Row], force: bool, checkpoint: Path
+) -> Iterator[Row]:
+    """Those whose folder holds something else than what would be made now."""
+    for row in asked:
+        if row in standing:
+            continue
+        try:
+            places.free(row.folder, force, [checkpoint])
+        except UsageError as error:
+            fix = f"remove {row.folder}, or make all of them anew with --force"
+            outcome = Outcome("failed", f"{error.cause}, and it is not what would be made", fix)
+            yield Row(row.target, row.precision, outcome, row.folder)
+
+
+def _names(rows: Sequence[Row]) -> set[str]:
+    return {row.name for row in rows}
 
 
 def _stands(row: Row, checkpoint: Checkpoint, purpose: Purpose) -> bool:

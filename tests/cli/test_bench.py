@@ -65,3 +65,14 @@ def test_a_place_without_room_for_the_files_is_refused_before_anything_is_measur
     (tmp_path / "cwd" / "files").write_text("mine")
     ended = edgecls("bench", tiny_bundle, "--out", "rows.jsonl")
     assert ended.status == 2 and "is not a folder" in ended.err
+
+
+def test_how_many_images_an_accuracy_is_of_is_told(edgecls, tiny_bundle, digit_images, tmp_path):
+    folder = tmp_path / "mixed" / "3"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes((digit_images / "3" / "0001.png").read_bytes())
+    (folder / "b.png").write_bytes(b"no image")
+    ended = edgecls("bench", tiny_bundle, *QUICK, "--data", folder.parent)
+    assert ended.status == 0
+    assert "accuracy on 2 images of " in ended.err
+    assert "onnxruntime fp32 on host: 1 of 2 images cannot be read there" in ended.err

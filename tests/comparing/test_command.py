@@ -151,7 +151,7 @@ def test_what_is_no_run_ends_with_1(edgecls_compare, runs, tmp_path):
     unmeasured = tmp_path / "old"
     for path, told in (
         (tmp_path / "empty", "is not a finished run"),
-        (tmp_path / "missing", "is not a finished run"),
+        (tmp_path / "missing", "there is no "),
         (tmp_path / "binary", "is not a file of rows"),
     ):
         ended = edgecls_compare(path, runs[1])

@@ -204,7 +204,7 @@ BAD = [
     (b'{"do": "round", "phase": "dreaming"}', "unknown phase: 'dreaming'"),
     (b'{"do": "round", "queries": "many"}', "'queries' is 'many'"),
     (b'{"do": "round", "scenario": "burst"}', "unknown scenario: 'burst'"),
-    (b'{"do": "infer"}', "KeyError: 'input'"),
+    (b'{"do": "infer"}', "infer has no 'input'"),
     (b'{"do": "infer", "input": "none.npy", "output": "a"}', "none.npy cannot be read"),
     (b'{"do": "evaluate", "directory": "no such folder"}', "no such folder cannot be read"),
 ]
@@ -215,6 +215,22 @@ def test_a_bad_request_is_answered(server: Server, line: bytes, error: str) -> N
     answer = server.answer(line)
     assert not answer["ok"]
     assert error in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"do": "predict", "image": "a.png"}, "predict has no 'images'"),
+        ({"do": "predict", "images": [0]}, "predict has no 'images'"),  # no file descriptor
+        ({"do": "infer", "input": 5}, "infer has no 'input'"),
+        ({"do": "evaluate"}, "evaluate has no 'directory'"),
+    ],
+)
+def test_a_request_that_lacks_something_says_what(
+    server: Server, asked: dict[str, Any], error: str
+) -> None:
+    answer = ask(server, **asked)
+    assert (answer["ok"], answer["error"]) == (False, error) and answer["fix"]
 
 
 def test_an_unknown_request_is_told_the_valid_ones(server: Server) -> None:

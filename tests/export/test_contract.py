@@ -214,6 +214,7 @@ def test_a_folder_that_cannot_be_evaluated_is_an_error(
         (["--verify", "--bench"], "not allowed with"),
         (["--verify", "image.png"], "give either images or one of"),
         (["--bench", "--threads", "-1"], "--threads"),
+        (["--verify", "--threads", "9999"], "--threads 9999: this device has"),
         (["--bench", "--queries", "0"], "--queries"),
         (["--bench", "--seconds", "nan"], "--seconds"),
         (["--eval"], "expected one argument"),
@@ -335,3 +336,10 @@ def test_a_bundle_works_from_anywhere_and_from_a_folder_with_spaces(
     )
     assert json.loads(done.stdout)["ok"]
     assert meta.check(str(moved), meta.read(str(moved))) == []
+
+
+def test_nothing_in_the_bundle_is_taken_for_a_package(fake_bundle: FakeBundle) -> None:
+    bundle = fake_bundle()
+    (bundle / "numpy.py").write_text("import os; os._exit(77)")
+    found = run(bundle, "--verify", status=1)
+    assert "numpy.py is not listed" in found["error"]

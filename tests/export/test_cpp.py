@@ -198,6 +198,7 @@ def test_its_requests_are_those_of_the_harness(openvino_build: Path, openvino_bu
         (["BUNDLE", "--verify", "image.png"], "give either images or one of"),
         (["BUNDLE", "--verify=yes"], "takes no value"),
         (["BUNDLE", "--bench", "--threads", "-1"], "--threads"),
+        (["BUNDLE", "--verify", "--threads", "9999"], "--threads 9999: this device has"),
         (["BUNDLE", "--bench", "--threads", "two"], "--threads"),
         (["BUNDLE", "--bench", "--queries", "0"], "--queries"),
         (["BUNDLE", "--bench", "--queries", "1.5"], "--queries"),

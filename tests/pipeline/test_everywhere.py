@@ -17,7 +17,6 @@ from edgecls import hardware, targets
 from edgecls.core import DONE, Purpose
 from edgecls.device import meta
 from edgecls.device.preprocess import Preprocess
-from edgecls.errors import UsageError
 from edgecls.hardware import profiles
 from edgecls.models import checkpoint as checkpoints
 from edgecls.pipeline import everywhere, one_export
@@ -41,8 +40,9 @@ def test_all_targets_are_converted_once_and_then_stand(two, tiny_checkpoint: Pat
     assert all(row.outcome.status == "ok" and row.seconds > 0 for row in found)
     assert all(row.size_bytes > 100_000 for row in found)
     (found[0].folder / "model.onnx").unlink()
-    with pytest.raises(UsageError, match="exists already"):
-        export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    taken, stands = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)
+    assert taken.outcome.status == "failed" and "exists already" in taken.outcome.reason
+    assert "remove" in taken.outcome.fix and stands.outcome.status == "ok"
     again = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked, force=True)
     assert all(row.seconds > 0 for row in again)
     stand = export_everywhere(tiny_checkpoint, tmp_path / "all", Silent(), **asked)

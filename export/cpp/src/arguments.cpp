@@ -1,5 +1,7 @@
 #include "arguments.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdlib>
 
@@ -106,6 +108,11 @@ bool take_command(const std::string& word, Arguments& arguments, bool& chosen) {
 bool take_option(const std::string& word, Words& words, Arguments& arguments) {
   if (word != "--threads") return false;
   arguments.threads = static_cast<int>(words.whole(word, 0));
+  const long cores = sysconf(_SC_NPROCESSORS_CONF);
+  if (cores > 0 && arguments.threads > cores) {  // they would wait for each other, for minutes
+    throw Error("--threads " + std::to_string(arguments.threads) + ": this device has " +
+                std::to_string(cores) + " cores");
+  }
   return true;
 }
 
