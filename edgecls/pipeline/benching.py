@@ -80,13 +80,13 @@ def bench(
         proofs = []
         with events.stage("proving") as progress:
             for number, job in enumerate(jobs):
-                meta, host = job.meta, job.host
-                progress.step(number, len(jobs), f"{meta.target} {meta.precision} on {host.name}")
-                proofs.append(prove(job.folder, host, job.drawn, protocol.threads, trust_code))
-                unread = sum(not label for label in proofs[-1].predicted)
+                name = f"{job.meta.target} {job.meta.precision} on {job.host.name}"
+                progress.step(number, len(jobs), name)
+                proof = prove(job.folder, job.host, job.drawn, protocol.threads, trust_code)
+                proofs.append(proof)
+                unread = sum(not label for label in proof.predicted)
                 if unread:
-                    told = f"{meta.target} {meta.precision} on {host.name}"
-                    events.note(f"{told}: {unread} of {len(job.drawn)} images cannot be read there")
+                    events.note(f"{name}: {unread} of {len(job.drawn)} images cannot be read there")
         able = [i for i, proof in enumerate(proofs) if not proof.fell_out.error]
         with events.stage("measuring") as progress:
             places = [(jobs[i].folder, jobs[i].host) for i in able]

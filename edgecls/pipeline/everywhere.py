@@ -92,7 +92,8 @@ def export_everywhere(
     asked = list(_asked(out, precision))
     standing = [row for row in asked if not force and _stands(row, found, purpose)]
     taken = list(_taken(asked, standing, force, checkpoint))
-    missing = [row for row in asked if row not in standing and row.name not in _names(taken)]
+    settled = {row.folder for row in (*standing, *taken)}
+    missing = [row for row in asked if row.folder not in settled]
     if standing:
         events.note(f"{len(standing)} of {len(asked)} stand already")
     with tempfile.TemporaryDirectory() as scratch, events.stage("converting") as progress:
@@ -129,10 +130,6 @@ def _taken(
             fix = f"remove {row.folder}, or make all of them anew with --force"
             outcome = Outcome("failed", f"{error.cause}, and it is not what would be made", fix)
             yield Row(row.target, row.precision, outcome, row.folder)
-
-
-def _names(rows: Sequence[Row]) -> set[str]:
-    return {row.name for row in rows}
 
 
 def _stands(row: Row, checkpoint: Checkpoint, purpose: Purpose) -> bool:

@@ -445,16 +445,12 @@ def test_operators_are_told_by_openvinos_own_profiler(
 def test_a_jetsons_energy_is_power_by_time(
     openvino_build: Path, openvino_bundle: Path, tmp_path: Path
 ) -> None:
-    if energy.Rapl().tells:
-        pytest.skip("this machine has counters of its own")
     script = f"echo $$ >>{tmp_path}/pids\nwhile :; do echo VDD_IN 5000mW/1mW; sleep 0.01; done\n"
-    (tmp_path / "tegrastats").write_text("#!/bin/sh\n" + script)
-    (tmp_path / "tegrastats").chmod(0o755)
     (answer,) = asked(
         openvino_build / "edgecls-infer",
         openvino_bundle,
         {"do": "round", "seconds": 0.5},
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        env=with_tegrastats(tmp_path, script),
     )
     joules = pytest.approx(5.0 * answer["seconds"])
     assert answer["energy"] == {"joules": joules, "source": "tegrastats"}
@@ -467,15 +463,11 @@ def test_a_jetsons_energy_is_power_by_time(
 def test_a_tegrastats_ends_with_a_runner_that_is_killed(
     openvino_build: Path, openvino_bundle: Path, tmp_path: Path
 ) -> None:
-    if energy.Rapl().tells:
-        pytest.skip("this machine has counters of its own")
-    script = f"#!/bin/sh\necho $$ >{tmp_path}/pid.part\nmv {tmp_path}/pid.part {tmp_path}/pid\n"
-    (tmp_path / "tegrastats").write_text(script + "exec sleep 60\n")
-    (tmp_path / "tegrastats").chmod(0o755)
+    script = f"echo $$ >{tmp_path}/pid.part\nmv {tmp_path}/pid.part {tmp_path}/pid\n"
     command = [openvino_build / "edgecls-infer", openvino_bundle, "--serve", "--threads", "1"]
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    env = with_tegrastats(tmp_path, script + "exec sleep 60\n")
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PATH": path}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
     ) as runner:
         assert runner.stdin is not None
         runner.stdin.write(b'{"do": "round", "seconds": 60}\n')
@@ -484,6 +476,15 @@ def test_a_tegrastats_ends_with_a_runner_that_is_killed(
         runner.kill()
     pid = (tmp_path / "pid").read_text().strip()
     assert comes_about(lambda: has_ended(pid))
+
+
+def with_tegrastats(folder: Path, script: str) -> dict[str, str]:
+    """An environment whose tegrastats is this script. Skips where other counters go before it."""
+    if energy.Rapl().tells:
+        pytest.skip("this machine has counters of its own")
+    (folder / "tegrastats").write_text("#!/bin/sh\n" + script)
+    (folder / "tegrastats").chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 def comes_about(what: Callable[[], bool]) -> bool:
