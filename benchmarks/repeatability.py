@@ -35,9 +35,10 @@ from edgecls.bench.protocol import Protocol, measure
 from edgecls.bench.settings import QUERIES, SECONDS
 from edgecls.core import Measurement, write_results
 from edgecls.device.meta import bundle_sha256
+from edgecls.pipeline import raw
 from edgecls.pipeline.single import export
 from edgecls.remote.local import here
-from edgecls.rundir import RESULTS, Budget, RunInfo, add_arrays
+from edgecls.rundir import RESULTS, Budget, RunInfo
 
 COVERED, WIDEST = 0.9, 0.05
 
@@ -53,15 +54,7 @@ def bench(bundle: Path, target: str, precision: str, protocol: Protocol, run: Pa
     )
     (row,) = rows.measured([row], [samples], protocol)
     run.mkdir(parents=True, exist_ok=True)
-    latencies = add_arrays(
-        run,
-        {
-            "latency_ms": np.asarray(samples.latency_ms),
-            "launch": np.asarray(samples.launch, np.int32),
-            "round": np.asarray(samples.round, np.int32),
-        },
-    )
-    row = row.with_(files={"latencies": latencies})
+    row = row.with_(files={"latencies": raw.latencies(run, samples)})
     write_results(run / RESULTS, [row])
     described(run).write(run)
     print(

@@ -46,7 +46,7 @@ def _asked(args: argparse.Namespace) -> Round:
         queries=queries,
         seconds=SECONDS if args.seconds is None else args.seconds,
         warmup=1 if lots else max(20, queries // 10),
-        settle=not lots,
+        settle=True,
         samples=args.samples or SAMPLES.get(args.scenario),
         qps=args.qps or 0.0,
     )

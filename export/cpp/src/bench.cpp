@@ -17,7 +17,7 @@ Round asked(const Bench& how) {
   round.queries = how.queries.value_or(lots ? 1 : 662);
   round.seconds = how.seconds;
   round.warmup = lots ? 1 : std::max(20L, round.queries / 10);
-  round.settle = !lots;
+  round.settle = true;
   const auto samples = static_cast<std::size_t>(how.samples.value_or(0));
   if (const std::size_t otherwise = samples_of(how.scenario)) {
     round.samples = samples ? samples : otherwise;
