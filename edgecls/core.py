@@ -34,8 +34,9 @@ Batch = int | Literal["dynamic"]
 SCHEMA_VERSION = 1
 # What makes a row's latency doubtful. throttled: the clock was held down. drift: it changed from
 # the first rounds to the last. co-load: other processes had a part of the cores. steal: the host
-# of a virtual machine did. unsettled: it had not become stable when the measurement began.
-FLAGS = ("throttled", "drift", "co-load", "steal", "unsettled")
+# of a virtual machine did. slowed: the same arithmetic took longer in some rounds than in others.
+# unsettled: it had not become stable when the measurement began.
+FLAGS = ("throttled", "drift", "co-load", "steal", "slowed", "unsettled")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecls.bench import slowed
 from edgecls.bench.medians import Medians, by_launch, of_rounds
 from edgecls.bench.samples import Samples
 from edgecls.core import FLAGS
@@ -37,6 +38,7 @@ def flags(samples: Samples, environment: Mapping[str, Any]) -> tuple[str, ...]:
         or other_cores > MOST_OTHER_CORES
         or load.get("runnable", 0.0) > MOST_RUNNABLE,
         "steal": load.get("steal", 0.0) > MOST_STEAL,
+        "slowed": slowed.share(samples) > slowed.MOST_SLOWED,
         # A window of a noisy machine misses by chance now and then: most launches must have.
         "unsettled": unsettled > MOST_UNSETTLED * len(samples.settled),
     }

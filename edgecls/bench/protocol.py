@@ -3,18 +3,20 @@
 In each launch every bundle has a process of its own on its host; a round goes through all of them
 in turn, and those not asked are suspended. A drift of the machine so meets every row alike. The
 first launch's order is turned round in the second, and so on. In its first round a process is
-warmed up until its latency is stable.
+warmed up until its latency is stable. In the modes quick and full, rounds during which the machine
+itself was slower are asked again (`edgecls.bench.slowed`).
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgecls.bench import slowed
 from edgecls.bench.samples import PHASES, Samples
 from edgecls.bench.settings import VERSION, Protocol
 from edgecls.bench.stopping import is_known
@@ -38,24 +40,68 @@ def measure(
     """The samples of each bundle on its host, in order. One that fails costs its own row alone."""
     progress = progress or SilentProgress()
     results = [Samples() for _ in places]
+    given = (places, protocol, results, trust_code)
     steps = protocol.launches * (protocol.rounds + 1)
     for number in range(protocol.launches):
-        progress.step(number * (protocol.rounds + 1), steps, f"launch {number + 1}")
-        with ExitStack() as stack:
-            launch = _Launch(number, places, protocol, results, trust_code, stack)
-            order = list(range(len(places)))
-            for index in order if number % 2 == 0 else reversed(order):
-                if not results[index].error and not results[index].stopped_after:
-                    launch.start(index)
-            for round_number in range(protocol.rounds):
-                for index in list(launch.runners):
-                    launch.round(index, round_number)
-                done = number * (protocol.rounds + 1) + round_number + 2
-                progress.step(done, steps, f"launch {number + 1}, round {round_number + 1}")
+        begun = number * (protocol.rounds + 1)
+
+        def told(done: int, launch: int = number + 1, begun: int = begun) -> None:
+            progress.step(begun + done + 1, steps, f"launch {launch}, round {done}")
+
+        progress.step(begun, steps, f"launch {number + 1}")
+        asked = [index for index, each in enumerate(results) if not each.stopped_after]
+        _launched(number, dict.fromkeys(asked, range(protocol.rounds)), *given, told)
         for result in results if number + 1 < protocol.launches else ():
             if not result.stopped_after and is_known(result, protocol, number + 1):
                 result.stopped_after = number + 1
+    if protocol.mode != "short":
+        _repeat_slowed(*given, progress)
     return results
+
+
+def _repeat_slowed(
+    places: Sequence[tuple[Path, Host]],
+    protocol: Protocol,
+    results: Sequence[Samples],
+    trust_code: bool,
+    progress: Progress,
+) -> None:
+    """Ask those rounds again during which the machine was slower, in launches of their own."""
+    for _ in range(slowed.AGAIN):
+        for number in range(protocol.launches):
+            again = {
+                index: [each for launch, each in slowed.places(result) if launch == number]
+                for index, result in enumerate(results)
+                if not result.error
+            }
+            todo = {index: rounds for index, rounds in again.items() if rounds}
+            if todo:
+                note = f"again what was slowed of launch {number + 1}"
+                progress.step(number, protocol.launches, note)
+                _launched(number, todo, places, protocol, results, trust_code)
+
+
+def _launched(
+    number: int,
+    todo: Mapping[int, Sequence[int]],
+    places: Sequence[tuple[Path, Host]],
+    protocol: Protocol,
+    results: Sequence[Samples],
+    trust_code: bool,
+    told: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Some rounds of one launch, of each bundle those in `todo`. told: rounds that are done."""
+    with ExitStack() as stack:
+        launch = _Launch(number, places, protocol, results, trust_code, stack)
+        order = sorted(todo, reverse=number % 2 == 1)
+        for index in order:
+            if not results[index].error:
+                launch.start(index)
+        for round_number in range(protocol.rounds):
+            for index in list(launch.runners):
+                if round_number in todo[index]:
+                    launch.round(index, round_number)
+            told(round_number + 1)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from edgecls import hardware
-from edgecls.bench import intervals, medians
+from edgecls.bench import intervals, medians, slowed
 from edgecls.bench.conditions import summary as conditions
 from edgecls.bench.doubts import flags, mean_load
 from edgecls.bench.paired import with_latency_p_values
@@ -88,6 +88,7 @@ def _phases(samples: Samples) -> dict[str, float | None]:
 
 def _energy_mj(told: Sequence[Mapping[str, Any]]) -> float | None:
     """Millijoules a query, over the rounds that told it."""
+    told = [each for each in told if each]
     queries = sum(each["queries"] for each in told)
     return 1e3 * sum(float(each["joules"]) for each in told) / queries if queries else None
 
@@ -100,7 +101,10 @@ def _environment(samples: Samples) -> dict[str, Any]:
     load = mean_load(samples.load)
     if load:
         told["load"] = {name: round(value, 4) for name, value in load.items()}
-    sources = sorted({str(each.get("source")) for each in samples.energy})
+    left = len(slowed.places(samples))
+    if left or samples.num_repeated:
+        told["slowed_rounds"] = {"asked_again": samples.num_repeated, "left": left}
+    sources = sorted({str(each.get("source")) for each in samples.energy if each})
     if sources:
         told["energy_source"] = ", ".join(sources)
     return {**told, **conditions(samples.conditions)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgecls.recipe import BenchSection
 
 # Raised when the same settings would be measured otherwise.
-VERSION = 3
+VERSION = 4
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
 Mode = Literal["short", "quick", "full"]

@@ -3,7 +3,7 @@
 import time
 from typing import Any, Dict
 
-from . import scenarios
+from . import pace, scenarios
 from .energy import Meter
 from .load import Load
 from .scenarios import Ask, Round
@@ -13,6 +13,7 @@ def measured(ask: Ask, asked: Round, samples_per_query: int) -> Dict[str, Any]:
     """The answer to a ``round``; `serve` describes it. ask: one query, by its number."""
     with Meter() as meter:
         warmed, settled = scenarios.warm_up(ask, asked)
+        before_ms = pace.pace_ms()
         load = Load()
         load.begin()
         meter.begin()
@@ -26,5 +27,6 @@ def measured(ask: Ask, asked: Round, samples_per_query: int) -> Dict[str, Any]:
         "warmup_queries": warmed,
         "settled": settled,
         "samples_per_query": samples_per_query,
+        "pace_ms": max(before_ms, pace.pace_ms()),
         **{name: value for name, value in told.items() if value},
     }

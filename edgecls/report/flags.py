@@ -13,6 +13,8 @@ SENTENCES = {
     "drift": "Its latency changed from the first rounds to the last.",
     "co-load": "Other processes had a part of the cores while it was measured.",
     "steal": "The host of this virtual machine took a part of the cores while it was measured.",
+    "slowed": "The machine was slower in some rounds than in others, whatever it was asked: its "
+    "clock changed, or a neighbour shared its cores.",
     "unsettled": "Its latency had not become stable when the measurement began.",
 }
 

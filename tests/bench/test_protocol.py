@@ -348,3 +348,48 @@ def test_the_protocol_is_recorded_with_its_version() -> None:
     assert recorded["version"] == module.VERSION
     assert recorded["scenario"] == "single-stream"
     assert (recorded["queries"], recorded["launches"], recorded["rounds"]) == (60, 2, 3)
+
+
+FULL = Protocol(launches=3, rounds=2, queries=700, seconds=10.0)
+
+
+def slow(*pace_ms: float) -> dict[str, Any]:
+    """A script by which the inferences of bundle ``a`` have such a pace, one after the other."""
+    answers = iter(pace_ms)
+
+    class Told(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            if key != "a inference":
+                return default
+            return {"samples_ms": [1.0] * 5, "settled": True, "pace_ms": next(answers)}
+
+    return Told()
+
+
+def test_rounds_of_a_slower_machine_are_asked_again_in_their_launch(
+    scripted: type[Scripted],
+) -> None:
+    # The second round of the second launch, and then it is quick.
+    scripted.script = slow(1.0, 1.0, 1.0, 1.5, 1.0, 1.0, 1.0)
+    found, other = measure(here([A, B]), FULL)
+    assert [name for name, what in scripted.log if what == "inference"] == [
+        *"abab",
+        *"baba",
+        *"abab",
+        "a",
+    ]
+    assert found.num_repeated == 1 and found.places[-1] == (1, 1) and len(found.places) == 6
+    assert other.num_repeated == 0
+
+
+def test_a_machine_that_stays_slow_is_not_asked_for_ever(scripted: type[Scripted]) -> None:
+    scripted.script = slow(1.0, *[2.0] * 15)
+    (found,) = measure(here([A]), FULL)
+    assert [what for _, what in scripted.log].count("inference") == 6 + 2 * 5
+    assert found.num_repeated == 10 and len(found.places) == 6
+
+
+def test_a_short_measurement_asks_nothing_again(scripted: type[Scripted]) -> None:
+    scripted.script = slow(1.0, 2.0, 2.0, 2.0, 2.0, 2.0)
+    (found,) = measure(here([A]), Protocol(launches=3, rounds=2))
+    assert found.num_repeated == 0 and found.pace_ms == [1.0, *[2.0] * 5]

@@ -121,6 +121,15 @@ def test_energy_and_load_stand_beside_the_figures() -> None:
     assert untold.energy_mj is None and "load" not in untold.environment and untold.flags == ()
 
 
+def test_rounds_of_a_slower_machine_are_told() -> None:
+    pace = [1.0] * 9 + [2.0]
+    places = [(0, number) for number in range(10)]
+    told = replace(samples(), places=places, pace_ms=pace, num_repeated=3)
+    row = with_latency(ROW, told, Protocol())
+    assert row.environment["slowed_rounds"] == {"asked_again": 3, "left": 1}
+    assert "slowed_rounds" not in with_latency(ROW, samples(), Protocol()).environment
+
+
 def test_images_a_second_follow_from_the_scenario() -> None:
     def rate(scenario: str, **given: object) -> float | None:
         lots = replace(samples(), latency_ms=[8.0] * 700, seconds=[10.0] * 10, **given)

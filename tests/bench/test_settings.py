@@ -87,7 +87,7 @@ def test_it_is_recorded_whole() -> None:
     told = Protocol(scenario="multi-stream", early_stop=True, seed=3).to_json()
     assert told == {
         "mode": "short",
-        "version": 3,
+        "version": 4,
         "threads": 1,
         "launches": 5,
         "rounds": 4,

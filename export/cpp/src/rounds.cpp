@@ -1,7 +1,10 @@
 #include "rounds.h"
 
+#include <algorithm>
+
 #include "energy.h"
 #include "load.h"
+#include "pace.h"
 
 namespace edgecls {
 
@@ -10,6 +13,7 @@ Measured measured(const Query& ask, const Round& asked, std::size_t samples_per_
   round.samples_per_query = samples_per_query;
   Energy energy;
   round.warm_up = warm_up(ask, asked);
+  const double before_ms = pace_ms();
   Load load;
   energy.begin();
   const auto begin = Clock::now();
@@ -17,6 +21,7 @@ Measured measured(const Query& ask, const Round& asked, std::size_t samples_per_
   round.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   round.energy = energy.end(round.seconds);
   round.load = load.answer();
+  round.pace_ms = std::max(before_ms, pace_ms());
   return round;
 }
 
@@ -25,7 +30,8 @@ Json to_json(const Measured& round) {
                     .set("seconds", round.seconds)
                     .set("warmup_queries", static_cast<std::int64_t>(round.warm_up.queries))
                     .set("settled", round.warm_up.settled)
-                    .set("samples_per_query", round.samples_per_query);
+                    .set("samples_per_query", round.samples_per_query)
+                    .set("pace_ms", round.pace_ms);
   if (!round.energy.is(Json::Kind::null)) result.set("energy", round.energy);
   if (!round.load.is(Json::Kind::null)) result.set("load", round.load);
   return result;
