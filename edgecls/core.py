@@ -412,15 +412,15 @@ def unlogged(figures: Mapping[str, float]) -> None:
 
 @dataclass(frozen=True)
 class Latency:
-    """p50s in milliseconds of a net and of another, measured in turn on one machine."""
+    """p50s in milliseconds of a net and of another, measured in turn on one machine.
+
+    ratio: the net's share of the other's, the median over pairs of rounds that follow each other:
+    what drifts with the machine, or slows it for a while, cancels out.
+    """
 
     ms: float
     beside_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """The net's share of the other's: what drifts with the machine cancels out."""
-        return self.ms / self.beside_ms
+    ratio: float
 
 
 class Cost(Protocol):

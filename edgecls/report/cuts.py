@@ -99,11 +99,11 @@ def _points(model: ModelInfo, points: list[Mapping[str, Any]]) -> Html:
             number_cell(units.magnitude(point["macs"]), point["macs"]),
             number_cell(units.milliseconds(point["ms"]), point["ms"]),
             number_cell(units.milliseconds(point["uncut_ms"]), point["uncut_ms"]),
-            number_cell(
-                units.percent(point["ms"] / point["uncut_ms"], 1), point["ms"] / point["uncut_ms"]
-            ),
+            number_cell(units.percent(share, 1), share),
         )
         for number, point in enumerate(points, 1)
+        # Checkpoints of before it was measured by itself have two medians alone.
+        for share in [point.get("ratio") or point["ms"] / point["uncut_ms"]]
     ]
     caption = f"Latencies of cuts of {model.name}, before its fine-tuning"
     return table(head, lines, caption, "sortable plain compact")

@@ -115,7 +115,8 @@ class Fake:
     def __call__(self, folder: Path, beside: Path, target: str, precision: str) -> Latency:
         self.asked.append((target, precision))
         sizes = [checkpoint.load(each).num_params for each in (folder, beside)]
-        return Latency(*(0.1 + size / 100_000 for size in sizes))
+        ms, beside_ms = (0.1 + size / 100_000 for size in sizes)
+        return Latency(ms, beside_ms, ms / beside_ms)
 
 
 @pytest.mark.parametrize("goal", [{"latency_ratio": 0.5}, {"latency_ms": 0.45}])

@@ -19,7 +19,7 @@ COUNTED = {
 MEASURED = {
     **COUNTED,
     "goal": {"kind": "latency", "limit": 0.5, "option": "latency_ratio"},
-    "measured": [{"ms": 0.21, "uncut_ms": 0.42, "macs": 5_000_000}],
+    "measured": [{"ms": 0.21, "uncut_ms": 0.42, "ratio": 0.49, "macs": 5_000_000}],
 }
 SPARSE = {
     "kind": "sparsify",
@@ -49,6 +49,7 @@ def test_channels_before_and_after_stand_in_a_table(make_run):
 
 def test_every_measured_cut_is_told(make_run):
     text = page(make_run, model("prune", MEASURED))
+    assert "49.0 %" in text.replace("\u00a0", " ")
     assert "Latencies of cuts of student" in text and "0.210 ms" in text.replace("\u00a0", " ")
     assert "at most 0.5 of the uncut net" in text
 

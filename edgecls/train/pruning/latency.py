@@ -53,13 +53,14 @@ class Measured:
                 "choice": list(choice),
                 "ms": round(found.ms, 5),
                 "uncut_ms": round(found.beside_ms, 5),
+                "ratio": round(found.ratio, 5),
                 "macs": macs,
             }
             self.points.append(point)
             write_text(self.path, json.dumps(self.points, indent=1) + "\n")
         if self.options.latency_ms is not None:
             return float(point["ms"])
-        return float(point["ms"] / point["uncut_ms"])
+        return float(point["ratio"])
 
     def _measure(self, choice: Choice) -> tuple[Latency, int]:
         if self.context.cost is None:
@@ -97,7 +98,8 @@ class Measured:
 
     def told(self) -> list[Mapping[str, Any]]:
         """The points for the checkpoint's provenance."""
-        return [{name: p[name] for name in ("ms", "uncut_ms", "macs")} for p in self.points]
+        fields = ("ms", "uncut_ms", "ratio", "macs")
+        return [{name: point[name] for name in fields} for point in self.points]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -106,6 +108,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    fields = {"choice", "ms", "uncut_ms", "macs"}
+    fields = {"choice", "ms", "uncut_ms", "ratio", "macs"}
     whole = isinstance(found, Sequence) and all(fields <= set(point) for point in found)
     return list(found) if whole else []
