@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -15,19 +18,50 @@ OPSET = 19
 
 @click.command()
 @made_for
-def targets(profile: str | None) -> None:
-    """What this machine can convert to, compile and run, and what to do where it can not."""
-    from edgecls import intel
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def targets(profile: str | None, as_json: bool) -> None:
+    """What this machine can convert to, compile and run, and what to do where it can not.
+
+    With --for: how int8 is made for that machine, and what to mind there.
+    """
+    from edgecls import hardware, intel
     from edgecls import targets as registry
 
     found = [registry.get(name) for name in registry.names()]
-    for line in _table(found):
-        click.echo(line)
-    seen = intel.seen_by_openvino()
-    if seen:
-        click.echo(f"OpenVINO sees: {', '.join(seen)}")
-    if profile is not None:
-        _tell_machine(found, profile)
+    machine = hardware.profile(profile or hardware.HERE)
+    if as_json:
+        click.echo(json.dumps(_told(found, machine), indent=2))
+    elif profile is not None:
+        _tell_machine(found, machine)
+    else:
+        for line in _table(found):
+            click.echo(line)
+        seen = intel.seen_by_openvino()
+        if seen:
+            click.echo(f"OpenVINO sees: {', '.join(seen)}")
+
+
+def _told(found: Sequence[Target], machine: Hardware) -> dict[str, Any]:
+    """The same as data. convert, compile and run are of this machine, int8 of `machine`."""
+    from edgecls import intel, jetpack
+
+    rows = []
+    for target in found:
+        row: dict[str, Any] = {"name": target.name, "runtime": target.title}
+        row["precisions"] = list(target.precisions)
+        can = target.availability()
+        for verb, step in (("convert", can.convert), ("compile", can.compile), ("run", can.run)):
+            row[verb] = asdict(step)
+        if "int8" in target.precisions:
+            scheme = target.scheme(machine)
+            row["int8"] = {"scheme": scheme.name, "reason": scheme.reason}
+        rows.append(row)
+    return {
+        "for": machine.to_json(),
+        "targets": rows,
+        "openvino_sees": list(intel.seen_by_openvino()),
+        "notes": list(jetpack.warnings(machine.profile, OPSET)),
+    }
 
 
 def _table(found: Sequence[Target]) -> list[str]:
@@ -48,12 +82,12 @@ def _table(found: Sequence[Target]) -> list[str]:
     return [*lines, *dict.fromkeys(fixes)]
 
 
-def _tell_machine(found: Sequence[Target], profile: str) -> None:
+def _tell_machine(found: Sequence[Target], machine: Hardware) -> None:
     """How int8 is made for a machine, and what to mind there."""
     from edgecls import hardware, jetpack
 
-    machine = hardware.profile(profile)
-    click.echo(f"\nfor {hardware.plainly(machine)}: int8 of")
+    profile = machine.profile
+    click.echo(f"for {hardware.plainly(machine)}: int8 of")
     wide = max(len(target.name) for target in found)
     for target in found:
         if "int8" in target.precisions:
