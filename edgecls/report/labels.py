@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Anchor = Literal["start", "middle", "end"]
-# The mean advance and the height of the plot's 12-pixel type, in pixels.
-CHARACTER, HEIGHT = 6.5, 14.0
+# The mean advance and the height of the plot's 12-pixel type, in pixels, of the widest font that a
+# browser may take for it; what needs a label is bold. And what two labels on a line keep apart.
+CHARACTER, BOLD, HEIGHT, APART = 7.0, 1.1, 14.0, 4.0
 _REACH, _WIDE_REACH = 7.0, 13.0
 
 
@@ -95,7 +96,7 @@ def _covered(box: Box, others: Sequence[Box]) -> float:
 
 def _options(wish: Wish) -> Iterator[tuple[Place, Box]]:
     """Right, left, above, below and the corners, near and then a line further."""
-    width = CHARACTER * len(wish.text)
+    width = CHARACTER * len(wish.text) * (BOLD if wish.needed else 1.0)
     # What needs a label has a ring around its marker.
     reach = _WIDE_REACH if wish.needed else _REACH
     for far in (0.0, HEIGHT):
@@ -106,5 +107,6 @@ def _options(wish: Wish) -> Iterator[tuple[Place, Box]]:
             x = wish.x + across * (reach + 2)
             middle = wish.y - up * (reach + HEIGHT / 2 + far)
             left = {"start": x, "middle": x - width / 2, "end": x - width}[anchor]
-            box = Box(left, middle - HEIGHT / 2, left + width, middle + HEIGHT / 2)
+            right = left + width
+            box = Box(left - APART / 2, middle - HEIGHT / 2, right + APART / 2, middle + HEIGHT / 2)
             yield Place(x, middle + 4, anchor), box

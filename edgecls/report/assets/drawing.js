@@ -3,7 +3,8 @@
 const drawing = (() => {
   const [WIDTH, HEIGHT, LEFT, TOP] = [1000, 470, 62, 16];
   const [RIGHT, BOTTOM] = [WIDTH - 18, HEIGHT - 50];
-  const [MARKER, LARGEST, CHARACTER, LINE, CROWD] = [5.5, 17, 6.5, 14, 24];
+  const [MARKER, LARGEST, CHARACTER, LINE, CROWD] = [5.5, 17, 7, 14, 24];
+  const [BOLD, APART] = [1.1, 4];
   // The name of SVG's elements is an address, and there is to be none in the page.
   const SPACE = document.querySelector("svg")?.namespaceURI;
 
@@ -82,17 +83,17 @@ const drawing = (() => {
   const overlap = (a, b) => Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0]))
     * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
 
-  const boxOf = (words, x, y, side) => {
-    const width = CHARACTER * words.length;
+  const boxOf = (words, x, y, side, bold) => {
+    const width = CHARACTER * words.length * (bold ? BOLD : 1);
     const left = { start: x, middle: x - width / 2, end: x - width }[side];
-    return [left, y + 4 - LINE, left + width, y + 4];
+    return [left - APART / 2, y + 4 - LINE, left + width + APART / 2, y + 4];
   };
 
   // The first place where a text covers nothing; `needed`: else the place where it covers least.
   // lines: what it had better not cover.
   const settle = (words, places, taken, kind, needed, lines = []) => {
     const options = places.map(([x, y, side]) => {
-      const box = boxOf(words, x, y, side);
+      const box = boxOf(words, x, y, side, needed);
       const inside = box[0] >= LEFT && box[1] >= TOP - 8 && box[2] <= WIDTH - 4 && box[3] <= BOTTOM;
       const covered = taken.reduce((sum, other) => sum + overlap(box, other), inside ? 0 : 1e6);
       const crossed = lines.reduce((sum, other) => sum + overlap(box, other), 0);
