@@ -65,7 +65,7 @@ def judged(text: str, asked: argparse.Namespace) -> dict[str, Any]:
         "ratio": round(ratio, 4),
         "p50_ms": [round(median(each.latency_ms), 4) for each in samples],
         "num_params": [net.num_params for net in nets],
-        "val_top1": [round(float(net.metrics["val_top1"]), 4) for net in nets],
+        "val_top1": [round(float(net.metrics["validation"]["top1"]), 4) for net in nets],
         "holds": LEAST <= ratio <= ASKED,
     }
 

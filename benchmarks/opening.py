@@ -1,9 +1,10 @@
 """How long the report of a run takes to open in headless Chromium, and what the page complains of.
 
-The run is of `recipes/thirty-rows.toml`: three nets on the digits, over thirty rows. Each time the page is
-opened in a browser process of its own, whose start is not counted: from asking for the page to the
-end of its load event, which its own script has then run for, and to the first paint. The claim: the
-median of both is under 2 s, nothing stands on the console, and axe-core finds no serious violation.
+The run is of `recipes/thirty-rows.toml`: three nets on the digits, over thirty rows. Each time the
+page is opened in a browser process of its own, whose start is not counted: from asking for the page
+to the end of its load event, which its own script has then run for, and to the first paint. The
+claim: the median of both is under 2 s, nothing stands on the console, and axe-core finds no serious
+violation.
 
     EDGECLS_AXE=…/axe.min.js python benchmarks/opening.py --out FOLDER [--times 10] [RUN]
 

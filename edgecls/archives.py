@@ -65,6 +65,8 @@ def is_archive(path: Path) -> bool:
 def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
     """Unpack into the new folder `folder`. Raises DataError for an archive that is not safe."""
     try:
+        if not path.stat().st_size:
+            raise DataError(f"{_shown(path)} is empty", "get it again")
         if zipfile.is_zipfile(path):
             _extract_zip(path, folder, limits)
         else:
@@ -84,7 +86,9 @@ def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
         zlib.error,
         lzma.LZMAError,
     ) as error:
-        raise DataError(f"{_shown(path)} cannot be unpacked: {error}", "get it again") from error
+        # tarfile tells what each of its ways to read made of it.
+        why = "it is no archive, or a cut one" if "\n" in str(error) else error
+        raise DataError(f"{_shown(path)} cannot be unpacked: {why}", "get it again") from error
 
 
 def _extract_zip(path: Path, folder: Path, limits: Limits) -> None:

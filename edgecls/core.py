@@ -7,10 +7,11 @@ numpy's: images ``uint8[N, H, W, C]``, logits ``float32[N, K]``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,9 @@ SCHEMA_VERSION = 1
 # What makes a row's latency doubtful. throttled: the clock was held down. drift: it changed from
 # the first rounds to the last. co-load: other processes had a part of the cores. steal: the host
 # of a virtual machine did. slowed: the same arithmetic took longer in some rounds than in others.
-# unsettled: it had not become stable when the measurement began.
-FLAGS = ("throttled", "drift", "co-load", "steal", "slowed", "unsettled")
+# unsettled: it had not become stable when the measurement began. overloaded: a server got queries
+# faster than it answered them.
+FLAGS = ("throttled", "drift", "co-load", "steal", "slowed", "unsettled", "overloaded")
 
 
 @dataclass(frozen=True)
@@ -574,11 +576,10 @@ class Measurement:
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise EdgeclsError(
-                f"not a line of results.jsonl: {line[:80]!r}",
-                "give a run's folder, or a file of rows as edgecls bench --out writes it",
-            ) from error
-        version = data.get("schema_version") if isinstance(data, dict) else None
+            raise EdgeclsError(f"not a line of results.jsonl: {line[:80]!r}", _ROWS) from error
+        if not isinstance(data, dict) or "schema_version" not in data:
+            raise EdgeclsError(f"not a row of results: {line[:80]!r}", _ROWS)
+        version = data["schema_version"]
         if version != SCHEMA_VERSION:
             raise EdgeclsError(
                 f"results of schema_version {version!r}, this edgecls reads {SCHEMA_VERSION}",
@@ -594,19 +595,79 @@ class Measurement:
         if any(wrong.values()):
             told = " and ".join(f"{what} {names}" for what, names in wrong.items() if names)
             raise EdgeclsError(f"a results row {told}", "run it again with this version")
+        wrong_value = _wrong(data)
+        if wrong_value:
+            raise EdgeclsError(wrong_value, "run it again")
         return Measurement(**{**data, "flags": tuple(data.get("flags", ()))})
 
 
 def read_results(path: Path) -> list[Measurement]:
-    """Every row of a results.jsonl. Raises EdgeclsError that names the file and the line."""
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    """Every row of a results.jsonl. Raises EdgeclsError that names the file and the line.
+
+    A row that tells what none can have is refused, for a choice is made by it.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise EdgeclsError(f"{path} is not a file of rows: it is not text", _ROWS) from error
+    rows, seen = [], dict[str, int]()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        before = seen.setdefault(line, number)
+        if before != number:
+            raise EdgeclsError(f"{path}: line {number} is line {before} again", "run it again")
         try:
-            if line.strip():
-                rows.append(Measurement.from_json(line))
+            rows.append(Measurement.from_json(line))
         except EdgeclsError as error:
             raise EdgeclsError(f"{path}: line {number}: {error.cause}", error.fix) from error
     return rows
+
+
+_ROWS = "give a run's folder, or a file of rows as edgecls bench --out writes it"
+# Beyond it is no figure of anything; shares are at most 1.
+_MOST = 1e15
+_SHARES = re.compile(r"(val_)?top1(_low|_high)?|top1_agreement|(latency_)?p_value")
+# A conversion that failed may differ by anything.
+_ANYTHING = ("max_rel_logit_diff",)
+
+
+def _wrong(data: Mapping[str, Any]) -> str:
+    """Which field of a row holds what it cannot; empty where all are right."""
+    for f in fields(Measurement):
+        value = data.get(f.name, f.default)
+        if f.name not in data or f.name in _ANYTHING:
+            continue
+        if not _FITS[str(f.type)](value) or (
+            _SHARES.fullmatch(f.name) and value is not None and value > 1
+        ):
+            return f"{f.name} is {value!r:.60}"
+    return ""
+
+
+def _is_figure(value: object) -> bool:
+    """Whether it is a number from 0 that something can have. NaN is in no order."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value <= _MOST  # type: ignore[operator]
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+# A field's annotation -> whether a value that was read is of it.
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_figure,
+    "int | None": lambda value: value is None or _is_figure(value),
+    "float | None": lambda value: value is None or _is_figure(value),
+    "Status": lambda value: isinstance(value, str) and value in get_args(Status),
+    "tuple[str, ...]": lambda value: isinstance(value, list) and _are_texts(value),
+    "Mapping[str, Any]": lambda value: isinstance(value, dict),
+    "Mapping[str, str]": lambda value: isinstance(value, dict),
+}
 
 
 def write_results(path: Path, rows: Sequence[Measurement]) -> None:

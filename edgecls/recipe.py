@@ -210,9 +210,15 @@ def validated(kind: type[ModelT], data: Mapping[str, Any], where: str = "") -> M
         ) from error
 
 
+# What pydantic adds to a key that may be of one type or another.
+_BRANCHES = ("bool", "int", "float", "str", "none")
+
+
 def _sentence(kind: type[BaseModel], where: str, detail: dict[str, Any]) -> tuple[str, str]:
     """(cause, fix) of one of pydantic's errors."""
     path = [str(part) for part in detail["loc"] if part != "[key]"]
+    if len(path) > 1 and path[-1] in _BRANCHES:
+        path.pop()
     dotted = ".".join([where, *path] if where else path)
     if detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == NAME_PATTERN:
         what = "a model's name" if "[key]" in detail["loc"] else dotted

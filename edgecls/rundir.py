@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INFO, RESULTS, FILES = "run.json", "results.jsonl", "files"
+REPORTS = ("report.html", "report.md", "report.svg")
 FORMAT = 1
 
 
@@ -135,7 +136,7 @@ class RunInfo:
         """Raises EdgeclsError where `run` is no run folder."""
         try:
             data = json.loads((run / INFO).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise EdgeclsError(
                 f"{run} is not a finished run: it has no {INFO}",
                 "make one, or finish it, with: edgecls run",
@@ -156,10 +157,12 @@ class RunInfo:
 
 
 def is_part(path: Path, run: Path) -> bool:
-    """Whether `path` is what a comparison reads of a run's folder or of a file of rows."""
+    """Whether `path` is what a comparison reads of a run's folder or of a file of rows, or a run's
+    own report."""
     file, own = path.resolve(), run.resolve()
     folder = own.parent if own.is_file() else own
-    return file in (own, folder / INFO, folder / RESULTS) or folder / FILES in file.parents
+    names = (INFO, RESULTS, *REPORTS) if own.is_dir() else (INFO, RESULTS)
+    return file in {own, *(folder / name for name in names)} or folder / FILES in file.parents
 
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:
@@ -173,8 +176,12 @@ def _build(kind: Any, data: Mapping[str, Any]) -> Any:
 def write_text(path: Path, text: str) -> None:
     """Write a text file beside and rename it into place."""
     beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def add_file(run: Path, data: bytes, kind: str) -> str:

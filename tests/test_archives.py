@@ -133,3 +133,13 @@ def test_a_bomb_in_a_header_is_not_read_into_memory(tmp_path: Path):
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tgz"])
+@pytest.mark.parametrize(("data", "told"), [(b"", "is empty"), (b"hello", "it is no archive")])
+def test_what_is_no_archive_is_told_in_a_line(tmp_path: Path, name: str, data: bytes, told: str):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=told) as caught:
+        archives.extract(path, tmp_path / "out")
+    assert "\n" not in str(caught.value)

@@ -22,10 +22,14 @@ DRIFT, DRIFT_P, DRIFT_LAUNCH_P = 0.05, 0.01, 0.05
 # Of all cores; cores; tasks that run or wait beside the measured one; of all cores.
 MOST_OTHERS, MOST_OTHER_CORES, MOST_RUNNABLE, MOST_STEAL = 0.10, 0.5, 0.5, 0.01
 MOST_UNSETTLED = 0.5
+# Of a server's queries a second. Arrivals are drawn: in a short round there may be a tenth fewer.
+LEAST_ANSWERED = 0.8
 
 
-def flags(samples: Samples, environment: Mapping[str, Any]) -> tuple[str, ...]:
-    """In the order of `FLAGS`. environment: of the row, with its conditions."""
+def flags(
+    samples: Samples, environment: Mapping[str, Any], qps: float | None = None
+) -> tuple[str, ...]:
+    """In the order of `FLAGS`. environment: of the row, with its conditions. qps: of a server."""
     load = mean_load(samples.load)
     cores = environment.get("cores")
     others = load.get("others", 0.0)
@@ -41,8 +45,15 @@ def flags(samples: Samples, environment: Mapping[str, Any]) -> tuple[str, ...]:
         "slowed": slowed.share(samples) > slowed.MOST_SLOWED,
         # A window of a noisy machine misses by chance now and then: most launches must have.
         "unsettled": unsettled > MOST_UNSETTLED * len(samples.settled),
+        "overloaded": qps is not None and _answered(samples) < LEAST_ANSWERED * qps,
     }
     return tuple(name for name in FLAGS if found[name])
+
+
+def _answered(samples: Samples) -> float:
+    """Queries a second. Those that arrived in the time asked are all answered, however late."""
+    seconds = sum(samples.seconds)
+    return len(samples.latency_ms) / seconds if seconds else math.inf
 
 
 def mean_load(told: Sequence[Mapping[str, Any]]) -> dict[str, float]:

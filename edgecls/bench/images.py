@@ -47,3 +47,8 @@ def balanced(folder: Path, labels: Sequence[str], count: int) -> list[Image]:
         if path is not None
     ]
     return drawn[:count]
+
+
+def unknown(folder: Path, labels: Sequence[str]) -> list[str]:
+    """The classes of a folder that are none of `labels`: `balanced` draws no image of them."""
+    return [label for label in datas.scan(folder, lenient=True).labels if label not in labels]

@@ -57,7 +57,7 @@ def with_latency(row: Measurement, samples: Samples, protocol: Protocol) -> Meas
         rss_bytes=samples.rss_bytes,
         memory_bytes=samples.memory_bytes or None,
         energy_mj=_energy_mj(samples.energy),
-        flags=flags(samples, environment),
+        flags=flags(samples, environment, protocol.qps),
         threads=protocol.threads,
         batch_size=batch,
         environment=environment,

@@ -1,6 +1,6 @@
 """Rounds during which the machine itself was slower than in others, whatever it was asked.
 
-Each round tells how long a fixed piece of arithmetic took just before and just after it
+Each round tells how long a fixed piece of arithmetic took meanwhile, between its queries
 (`edgecls.device.pace`). On a shared machine a neighbour on the other thread of the core comes and
 goes in seconds, and makes both the arithmetic and the model slower by a third to a half, while no
 account of the kernel tells of it. Such a round is not judged by its latencies, which would be to

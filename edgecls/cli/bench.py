@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from edgecls.bench.settings import LAUNCHES, ROUNDS, Mode, Protocol, Scenario, least
+from edgecls.cli import paths
 from edgecls.cli.bundles import COUNT, FOLDER, trusted
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def bench(
     """
     from edgecls.cli.display import display
     from edgecls.core import write_results
+    from edgecls.errors import UsageError
     from edgecls.pipeline import loadgen as official
     from edgecls.pipeline.benching import Asked
     from edgecls.pipeline.benching import bench as measure
@@ -142,6 +144,11 @@ def bench(
 
     _check(out, force, data, [seconds, qps])
     _check_idle(None if loadgen else seed, scenario, images, data)
+    if force and out is None and loadgen is None:
+        raise UsageError("--force is to overwrite --out or --loadgen", "add one, or leave it")
+    paths.there(paths.BUNDLE, *bundles)
+    if LOCAL in devices or not devices:
+        _check_threads(threads)
     if early_stop:
         _check_launches(launches)
     shortest, fewest = least(mode, scenario, seconds, queries)
@@ -190,8 +197,10 @@ def _check(
 
     if any(number is not None and math.isnan(number) for number in numbers):
         raise UsageError("--seconds or --qps is not a number", "such as 2.0")
-    if out is not None and (out.is_dir() or (out.exists() and not force)):
-        raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a file in it")
+    if out is not None and out.exists() and not force:
+        raise UsageError(f"{out} exists already", "choose another file, or add --force")
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}", "make it first")
     if out is not None:
@@ -215,6 +224,16 @@ def _check_idle(
         )
     if images is not None and data is None:
         raise UsageError("--images is how many of --data", "add --data, or leave out --images")
+
+
+def _check_threads(threads: int) -> None:
+    """Raises UsageError for more than this machine can run at once: they would wait in turns."""
+    from edgecls.errors import UsageError
+    from edgecls.hardware import usable_cores
+
+    cores = usable_cores()
+    if threads > cores:
+        raise UsageError(f"--threads {threads} on {cores} cores", f"give at most {cores}")
 
 
 def _check_launches(launches: int) -> None:

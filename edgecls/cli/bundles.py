@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from edgecls.cli import paths
 from edgecls.cli.purpose import batch, made_for, tell_scheme
 from edgecls.core import Batch, Precision, Purpose
 
@@ -143,6 +144,7 @@ def verify(bundle: Path, trust_code: bool) -> None:
     from edgecls.packed import opened
     from edgecls.runner import Runner
 
+    paths.there(paths.BUNDLE, bundle)
     with opened(bundle) as folder, Runner(folder, trust_code=trust_code) as runner:
         result = runner.ask({"do": "verify"})
     click.echo(json.dumps(result))
@@ -158,6 +160,7 @@ def predict(bundle: Path, images: tuple[Path, ...], trust_code: bool) -> None:
     from edgecls.packed import opened
     from edgecls.runner import Runner
 
+    paths.there(paths.BUNDLE, bundle)
     with opened(bundle) as folder, Runner(folder, trust_code=trust_code) as runner:
         result = runner.ask({"do": "predict", "images": [str(p.resolve()) for p in images]})
     for shown, found in zip(images, result["predictions"], strict=True):

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from edgecls.cli import paths
+
 RUN = click.Path(path_type=Path)
 
 
@@ -103,15 +105,18 @@ def _check(files: dict[str, Path | None], force: bool, runs: tuple[Path, Path]) 
     from edgecls.rundir import is_part
 
     given = {option: file for option, file in files.items() if file is not None}
+    paths.there(paths.RUN, *runs)
+    if force and not given:
+        raise UsageError("--force is to overwrite --junit or --markdown", "add one, or leave it")
     if len({file.resolve() for file in given.values()}) < len(given):
         raise UsageError(f"{' and '.join(given)} name the same file", "choose two files")
     for option, file in given.items():
         if any(is_part(file, run) for run in runs):
             raise UsageError(f"{file} is part of a run that is compared", "choose another file")
-        if file.is_dir() or (file.exists() and not force):
-            raise UsageError(
-                f"{file} exists already", "choose another file, or add --force to a file"
-            )
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder", "name a file in it")
+        if file.exists() and not force:
+            raise UsageError(f"{file} exists already", "choose another file, or add --force")
         if not file.parent.is_dir():
             raise UsageError(f"there is no folder {file.parent}", "make it first")
         places.writable(file, option)

@@ -25,7 +25,7 @@ def summary(folder: Path) -> str:
     return (
         f"{found.arch}: {100 * scores['top1']:.2f} % right on {scores['num_images']:,} images of "
         f"validation (95 % interval {low}–{high}), {found.num_params:,} parameters, "
-        f"{found.macs / 1e6:.1f} M MACs{_zeros(found.edits)}"
+        f"{found.macs / 1e6:.1f} M MACs{_zeros(found.edits)}{_measured(found)}"
     )
 
 
@@ -36,6 +36,18 @@ def _zeros(edits: Sequence[Mapping[str, Any]]) -> str:
     counts = edits[-1]["zeros"].values()
     zeros, weights = (sum(pair[i] for pair in counts) for i in (0, 1))
     return f", {100 * zeros / weights:.1f} % zeros in the {len(counts)} layers made sparse"
+
+
+def _measured(found: Any) -> str:
+    """The latency of a cut that aimed at one, as it was measured before the fine-tuning."""
+    cuts = [edit for edit in found.edits[-1:] if edit.get("kind") == "prune"]
+    points = [point for edit in cuts for point in edit.get("measured") or ()]
+    fitting = [point for point in points if point["macs"] == found.macs]
+    if not fitting:
+        return ""
+    ms, uncut_ms = fitting[-1]["ms"], fitting[-1]["uncut_ms"]
+    share = fitting[-1].get("ratio") or ms / uncut_ms
+    return f", p50 {ms:.4g} ms where the uncut net has {uncut_ms:.4g} ms ({share:.2f} of it)"
 
 
 def command(name: str) -> click.Command:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgecls.cli import paths
 from edgecls.cli.flags import DATA_HELP
 from edgecls.cli.purpose import made_for
 from edgecls.recipe import DIGITS, load, parse, put
@@ -86,6 +87,7 @@ def report(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
     """
     from edgecls.report import write_comparison, write_report
 
+    paths.there(paths.RUN, *runs)
     if len(runs) == 1 and not runs[0].is_file():
         _alone(out, force)
         click.echo(f"report: {write_report(runs[0])}")
@@ -109,6 +111,8 @@ def _page(out: Path | None) -> Path:
 
     if out is None:
         raise UsageError("a comparison has no folder to lie in", "name its file with --out")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{out} is to hold a page", "name it with .html")
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}", "make it first")
     places.writable(out)

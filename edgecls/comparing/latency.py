@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Of fewer launches a test sees large differences alone.
-FEW = 5
+# Of fewer launches a test sees large differences alone; two that happen to be alike make it as sure
+# of what is noise.
+FEW, FEWEST = 5, 3
 # What a machine is and how it was set. Where it differs, a latency says nothing of the model.
 HARDWARE = (
     *("model", "cpu", "machine", "cores", "features", "l4t"),
@@ -113,8 +114,10 @@ def _p50(row: Measurement) -> float | None:
 
 
 def _enough(name: str, launches: NDArray[np.float64]) -> None:
-    if len(launches) < 2:
-        raise Incomparable(f"{name} has one process launch, and a test needs at least 2")
+    count = len(launches)
+    if count < FEWEST:
+        told = "one process launch" if count == 1 else f"{count} process launches"
+        raise Incomparable(f"{name} has {told}, and a test needs at least {FEWEST}")
 
 
 def _alike(before: Measurement, after: Measurement) -> None:

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from edgecls.comparing.values import Incomparable
 from edgecls.comparing.words import plain
-from edgecls.core import Measurement, Status, read_results
+from edgecls.core import Measurement, read_results
 from edgecls.errors import EdgeclsError
 from edgecls.rundir import FILES, INFO, RESULTS, RunInfo, read_arrays
 
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 # What rows of two runs are matched by. The last is a count where several rows are alike in it.
 Key = tuple[str, str, str, str, str, int]
-_TEXTS = ("model", "target", "precision", "device", "scenario", "reason")
-_STATUSES = ("converted", "compiled", "measured")
-_NUMBERS = ("top1", "latency_p50_ms", "size_bytes", "num_images", "threads", "batch_size")
-_MOST = 1e15
-_MAPPINGS = ("environment", "protocol", "files")
 # What numpy raises for a file that is no .npz, or a cut one.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -169,47 +164,13 @@ def read(path: Path, name: str) -> Side:
 
 
 def _rows(path: Path) -> list[Measurement]:
-    try:
-        rows = read_results(path)
-    except UnicodeDecodeError as error:
-        raise EdgeclsError(f"{path} is not a file of rows: it is not text", _KINDS) from error
-    except TypeError as error:
-        raise EdgeclsError(f"{path}: a row is damaged: {error}", "run it again") from error
+    rows = read_results(path)
     if not rows:
         raise EdgeclsError(f"{path} has no rows", _KINDS)
-    for number, row in enumerate(rows, start=1):
-        wrong = _wrong(row)
-        if wrong:
-            raise EdgeclsError(f"{path}: row {number}: {wrong}", "run it again")
     return rows
 
 
 _KINDS = "give the folder of a run, or a file of rows as edgecls bench --out writes it"
-
-
-def _wrong(row: Measurement) -> str:
-    """Which field holds what it cannot; empty where all that is read here are right."""
-
-    checks = (
-        (_TEXTS, lambda value: isinstance(value, str)),
-        (_STATUSES, lambda value: value in get_args(Status)),
-        (_NUMBERS, _is_figure),
-        (_MAPPINGS, lambda value: isinstance(value, Mapping)),
-        (("flags",), lambda value: all(isinstance(flag, str) for flag in value)),
-    )
-    for names, is_right in checks:
-        for name in names:
-            value = getattr(row, name)
-            if not is_right(value):
-                return f"{name} is {value!r:.60}"
-    return ""
-
-
-def _is_figure(value: object) -> bool:
-    """Whether it is a number from 0 that something can have, or None. NaN is in no order."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value is None
-    return 0 <= value <= _MOST
 
 
 def _keyed(rows: list[Measurement]) -> dict[Key, Measurement]:

@@ -12,9 +12,8 @@ stays. A key that is null is as one that is not there; keys that are not known a
     windows of them until two medians are alike. Answers ``samples_ms``, ``seconds`` (wall time of
     what is measured), ``warmup_queries`` (windows included), ``settled`` (false only where it was
     asked for and did not come about), ``samples_per_query`` (images in a query; a model of a fixed
-    batch takes as many in single stream and server), ``pace_ms`` (`pace`, the slower of just before
-    and just after what is measured), and, where the device tells them, ``load`` (`load`) and
-    ``energy`` (`energy`) of what is measured.
+    batch takes as many in single stream and server), ``pace_ms`` (`pace`) and, where the device
+    tells them, ``load`` (`load`) and ``energy`` (`energy`) of what is measured.
 ``profile``: ``operators`` of ``queries`` queries (1 to 1000, default 50; 10 more before them),
     each with ``name``, ``type`` (empty where the runtime tells none) and mean ``ms`` a query, in
     the order of execution, by ``profiler``: the first word of ``about``'s ``runtime``. It is asked

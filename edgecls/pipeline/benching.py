@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecls import packed, trust
 from edgecls.bench import rows
-from edgecls.bench.images import Image, balanced
+from edgecls.bench.images import Image, balanced, unknown
 from edgecls.bench.proof import Proof, prove
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Measurement
@@ -72,6 +72,11 @@ def bench(
             counts = sorted({len(each) for each in images})
             told = " or ".join(f"{count:,}" for count in counts)
             events.note(f"accuracy on {told} images of {asked.folder}, whatever was trained on")
+            for labels in dict.fromkeys(tuple(meta.labels) for meta in metas):
+                others = unknown(asked.folder, labels)
+                if others:
+                    named = ", ".join(map(repr, others[:10])) + (" …" if len(others) > 10 else "")
+                    events.note(f"left out, for the model has no such classes: {named}")
         jobs = [
             _Job(bundle, folder, meta, host, drawn)
             for host in hosts

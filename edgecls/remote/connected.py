@@ -19,11 +19,13 @@ def hosts(
     cpus: str | None = None,
     tell: Callable[[str], None] = silent,
 ) -> list[Host]:
-    """The hosts of these names, each once; none of them is reached yet. Raises UsageError.
+    """The hosts of these names; none of them is reached yet. Raises UsageError.
 
     setup, cpus: as `SshHost`'s and `AdbHost`'s; an option that no named host can keep is refused.
     """
-    found = list(dict.fromkeys(address.parse(name) for name in names or [address.LOCAL]))
+    found = [address.parse(name) for name in names or [address.LOCAL]]
+    if len(set(found)) < len(found):
+        raise UsageError("--on names a device twice", "name each once")
     if setup and not any(isinstance(each, address.Ssh) for each in found):
         raise UsageError("--setup makes environments on devices behind ssh", "leave it away")
     if cpus is not None and not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,64}", cpus):

@@ -16,6 +16,8 @@ SENTENCES = {
     "slowed": "The machine was slower in some rounds than in others, whatever it was asked: its "
     "clock changed, or a neighbour shared its cores.",
     "unsettled": "Its latency had not become stable when the measurement began.",
+    "overloaded": "Queries came faster than they were answered: the queue grew as long as it was "
+    "measured, and its latencies say nothing. Ask for fewer a second.",
 }
 
 

@@ -95,6 +95,12 @@ def load(run: Path) -> Run:
     rows: list[Measurement] = []
     if (run / RESULTS).is_file():
         rows = read_results(run / RESULTS)
+        if not rows:
+            raise EdgeclsError(f"{run / RESULTS} has no rows", "finish it with: edgecls run")
+        if all(row.model != info.shipped for row in rows):
+            problems.append(
+                f"{RESULTS} has no row of {info.shipped}, which the run ships: some are missing"
+            )
     else:
         problems.append(f"{RESULTS} is missing: the run was not measured, or not to its end")
     recommendation = explain(rows, info)

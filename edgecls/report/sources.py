@@ -77,7 +77,8 @@ def read(paths: Sequence[Path]) -> list[Source]:
 
     Raises UsageError for one that is named twice, EdgeclsError for one that cannot be read.
     """
-    if len({path.resolve() for path in paths}) < len(paths):
+    files = [path / RESULTS if path.is_dir() else path for path in paths]
+    if len({file.resolve() for file in files}) < len(paths):
         raise UsageError("a run is named twice", "name each once")
     return _with_machines(_with_names([_source(path) for path in paths]))
 
@@ -93,12 +94,7 @@ def _source(path: Path) -> Source:
 
 
 def _file(path: Path) -> Source:
-    try:
-        rows = tuple(read_results(path))
-    except UnicodeDecodeError as error:
-        raise EdgeclsError(
-            f"{path} is no file of rows", "name a run's folder, or a file of: edgecls bench --out"
-        ) from error
+    rows = tuple(read_results(path))
     if not rows:
         raise EdgeclsError(f"{path} has no rows", "measure again, with: edgecls bench --out")
     return Source(path.stem, path, rows)

@@ -33,8 +33,10 @@ def write_comparison(paths: Sequence[Path], out: Path, force: bool = False) -> P
     Raises UsageError for an `out` that exists, unless `force`, or is a part of one of the sources;
     and EdgeclsError for a source that cannot be read.
     """
-    if out.is_dir() or (out.exists() and not force):
-        raise UsageError(f"{out} exists already", "choose another file, or add --force to a file")
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a file in it")
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists already", "choose another file, or add --force")
     if any(is_part(out, path) for path in paths):
         raise UsageError(f"{out} is part of one of the runs", "choose another file with --out")
     write_text(out, page(read(paths)))
@@ -128,6 +130,16 @@ def warnings(joints: Sequence[Joint], sources: Sequence[Source]) -> list[str]:
         told.append(
             "Rows of different runs were not measured side by side: a few percent between them"
             " may be the day, not the model."
+        )
+    files = [
+        source.name
+        for source in sources
+        if source.info is None and any(row.top1 is not None for row in source.rows)
+    ]
+    if files:
+        told.append(
+            f"The accuracies of {', '.join(files)} are of the images that edgecls bench was given:"
+            " whether the models were trained on them was not asked."
         )
     for joint in joints:
         budgets = {source.info.budget for source in joint.sources if source.info is not None}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecls import evaluation
+from edgecls.errors import UsageError
 from edgecls.report.evaluation import page as evaluation_page
 from edgecls.report.html import page
 from edgecls.report.loading import load
 from edgecls.report.markdown import document
 from edgecls.report.picture import picture
-from edgecls.rundir import write_text
+from edgecls.rundir import REPORTS, write_text
 
-HTML, MARKDOWN, PICTURE = "report.html", "report.md", "report.svg"
+HTML, MARKDOWN, PICTURE = REPORTS
 
 
 def write_report(run: Path) -> Path:
@@ -26,6 +27,8 @@ def write_report(run: Path) -> Path:
     readable run.json, or rows of another schema, raise EdgeclsError.
     """
     path = run / HTML
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "move it away: the report goes there")
     if (run / evaluation.NAME).is_file():
         write_text(path, evaluation_page(run))
         return path

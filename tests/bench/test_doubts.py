@@ -86,3 +86,12 @@ def test_flags_come_in_their_order(sampled: Sampled) -> None:
     given = sampled(rising, load=[load(0.9, 0.5)], settled=[False])
     found = flags(given, {"cores": 2, "throttled": "yes"})
     assert found == ("throttled", "drift", "co-load", "steal", "unsettled")
+
+
+def test_a_server_that_cannot_keep_up_is_flagged() -> None:
+    def answered(queries: int, seconds: float) -> Samples:
+        return Samples(latency_ms=[1.0] * queries, seconds=[seconds])
+
+    assert flags(answered(1000, 4.0), {}, qps=1000.0) == ("overloaded",)
+    assert flags(answered(900, 1.0), {}, qps=1000.0) == ()
+    assert flags(answered(1000, 4.0), {}) == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecls.bench.images import balanced
+from edgecls.bench.images import balanced, unknown
 from edgecls.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -33,5 +33,7 @@ def test_a_smaller_choice_is_the_beginning_of_a_larger_one(digit_images: Path) -
 def test_classes_that_the_model_does_not_know_are_left_out(digit_images: Path) -> None:
     drawn = balanced(digit_images, ("3", "7", "cat"), 10_000)
     assert {image.label for image in drawn} == {"3", "7"}
+    assert unknown(digit_images, ("3", "7", "cat")) == [*"01245689"]
+    assert unknown(digit_images, DIGITS) == []
     with pytest.raises(DataError, match="no class that the model knows"):
         balanced(digit_images, ("cat", "dog"), 10)

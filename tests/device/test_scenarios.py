@@ -262,7 +262,7 @@ def test_a_round_tells_of_load_and_energy_only_where_the_device_does(
             lambda: SimpleNamespace(begin=nothing, look=nothing, answer=lambda: load),
         )
         monkeypatch.setattr(rounds.Meter, "begin", nothing)
-        monkeypatch.setattr(rounds.pace, "pace_ms", iter((0.5, 0.7)).__next__)
+        monkeypatch.setattr(rounds.Pace, "answer", lambda self: 0.7)
         monkeypatch.setattr(rounds.Meter, "end", lambda self, seconds: energy)
         return rounds.measured(clock().ask, Round(queries=3), 8)
 
@@ -277,4 +277,4 @@ def test_a_round_tells_of_load_and_energy_only_where_the_device_does(
     spent, busy = {"joules": 1.5, "source": "rapl"}, {"others": 0.1, "steal": 0.0, "runnable": 0}
     found = told(load=busy, energy=spent)
     assert (found["load"], found["energy"], found["samples_per_query"]) == (busy, spent, 8)
-    assert found["pace_ms"] == 0.7  # the slower of before and after
+    assert found["pace_ms"] == 0.7

@@ -69,7 +69,9 @@ def test_a_hostile_or_wrong_name_is_refused(text: str) -> None:
 
 def test_each_host_once_and_this_machine_unless_asked() -> None:
     assert hosts([]) == [HERE]
-    found = hosts(["local", "ssh://pi@pi", "adb://x", "ssh://pi@pi", "local"])
+    with pytest.raises(UsageError, match="names a device twice"):
+        hosts(["local", "ssh://pi@pi", "local"])
+    found = hosts(["local", "ssh://pi@pi", "adb://x"])
     assert [type(each) for each in found] == [type(HERE), SshHost, AdbHost]
     assert [each.name for each in found] == ["host", "ssh://pi@pi", "adb://x"]
 

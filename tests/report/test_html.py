@@ -217,3 +217,15 @@ def test_importing_the_report_brings_no_runtime():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_rows_that_are_none_are_no_report_and_the_good_one_stays(make_run):
+    from edgecls.rundir import RESULTS
+
+    made = make_run()
+    before = write_report(made.path).read_bytes()
+    (made.path / RESULTS).write_text("")
+    with pytest.raises(EdgeclsError, match="has no rows"):
+        write_report(made.path)
+    assert (made.path / "report.html").read_bytes() == before
+    assert not list(made.path.glob("*.part"))

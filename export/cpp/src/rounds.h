@@ -14,7 +14,7 @@ struct Measured {
   std::size_t samples_per_query = 1;
   double seconds = 0.0;  // wall time of what is measured
   WarmUp warm_up{};
-  double pace_ms = 0.0;  // the slower of just before and just after
+  double pace_ms = 0.0;
   Json load, energy;  // null where the device tells nothing
 };
 
