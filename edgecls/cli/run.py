@@ -111,8 +111,6 @@ def _page(out: Path | None) -> Path:
 
     if out is None:
         raise UsageError("a comparison has no folder to lie in", "name its file with --out")
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{out} is to hold a page", "name it with .html")
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}", "make it first")
     places.writable(out)

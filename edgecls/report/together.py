@@ -39,6 +39,8 @@ def write_comparison(paths: Sequence[Path], out: Path, force: bool = False) -> P
         raise UsageError(f"{out} exists already", "choose another file, or add --force")
     if any(is_part(out, path) for path in paths):
         raise UsageError(f"{out} is part of one of the runs", "choose another file with --out")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{out} is to hold a page", "name it with .html")
     write_text(out, page(read(paths)))
     return out
 

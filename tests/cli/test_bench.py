@@ -7,7 +7,7 @@ import pytest
 from edgecls.core import read_results
 from edgecls.rundir import read_arrays
 
-QUICK = ("--launches", 2, "--rounds", 1, "--queries", 10, "--seconds", 0)
+QUICK = ("--launches", 3, "--rounds", 1, "--queries", 10, "--seconds", 0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_latency_and_answer_is_kept_beside_the_rows(
     folder = tmp_path / "cwd"
     (row,) = read_results(folder / "rows.jsonl")
     timed = read_arrays(folder, row.files["latencies"])
-    assert len(timed["latency_ms"]) == row.num_queries and set(timed["launch"]) == {0, 1}
+    assert len(timed["latency_ms"]) == row.num_queries and set(timed["launch"]) == {0, 1, 2}
     told = read_arrays(folder, row.files["predictions"])
     assert (told["test_predicted"] == told["test_classes"]).mean() == row.top1
     assert told["num_classes"] == 10 and told["test_images"].shape == (20, 32)

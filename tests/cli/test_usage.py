@@ -141,7 +141,7 @@ WRONG = [
     ("report {file} {full} --out page.md", "name it with .html"),
     ("compare {file} no/such", "there is no no/such"),
     ("compare {file} {full} --force", "--force is to overwrite"),
-    ("compare {file} {full} --junit {full} --force", "is a folder"),
+    ("compare {file} {full} --junit {images} --force", "is a folder"),
     ("run --set models.m.macs_ratio=nan", "models.m.macs_ratio is nan"),
     ("bench {bundle} --out no/such/rows.jsonl", "there is no folder"),
 ]
@@ -255,7 +255,7 @@ def test_an_interruption_says_that_nothing_is_lost(edgecls, monkeypatch):
         ("export x --target torch", "edgecls.pipeline.single.export", "no bundle was written"),
         ("quantize x --target torch", "edgecls.pipeline.quantized.convert", "nothing was written"),
         ("evaluate x", "edgecls.pipeline.evaluate.evaluate", "no result was written"),
-        ("predict x y.png", "edgecls.packed.opened", "stopped\n"),
+        ("predict . y.png", "edgecls.packed.opened", "stopped\n"),
     ],
 )
 def test_an_interruption_says_what_is_left(edgecls, monkeypatch, line, place, told):

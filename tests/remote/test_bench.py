@@ -81,7 +81,7 @@ def test_the_readmes_command_for_a_device_runs(
     assert ended.status == 0, ended.err
     for words in others:
         ended = edgecls(*words[1:])
-        assert ended.status == 1 and "is not a bundle" in ended.err
+        assert ended.status == 2 and "there is no bundles/" in ended.err
 
 
 def test_every_prediction_there_is_the_one_here(

@@ -309,7 +309,11 @@ def test_what_cannot_be_asked_is_a_usage_error(before, after, board, tmp_path, w
 def test_what_is_no_run_is_refused(before, tmp_path):
     (tmp_path / "notes").write_bytes(b"\xff\xfe")
     (tmp_path / "empty").write_text("")
-    for name, match in (("notes", "no file of rows"), ("empty", "has no rows"), ("no", "finished")):
+    for name, match in (
+        ("notes", "not a file of rows"),
+        ("empty", "has no rows"),
+        ("no", "finished"),
+    ):
         with pytest.raises(EdgeclsError, match=match):
             read([before.path, tmp_path / name])
 
