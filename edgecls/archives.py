@@ -66,7 +66,7 @@ def extract(path: Path, folder: Path, limits: Limits = Limits()) -> None:
     """Unpack into the new folder `folder`. Raises DataError for an archive that is not safe."""
     try:
         if not path.stat().st_size:
-            raise DataError(f"{_shown(path)} is empty", "get it again")
+            raise DataError(f"{_shown(path)} cannot be unpacked: it is empty", "get it again")
         if zipfile.is_zipfile(path):
             _extract_zip(path, folder, limits)
         else:
