@@ -56,8 +56,7 @@ def judged(text: str, asked: argparse.Namespace) -> dict[str, Any]:
     for each in samples:
         if each.error:
             sys.exit(f"{name}: {each.error}")
-    ours, beside = (medians.of_rounds(each) for each in samples)
-    ratio = median(ours[place] / beside[place] for place in ours)
+    ratio = medians.ratio(*map(medians.of_rounds, samples))
     nets = [checkpoints.load(path) for path in (cut, whole)]
     return {
         "net": name,

@@ -29,7 +29,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecls.errors import EdgeclsError
+from edgecls.errors import EdgeclsError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +171,14 @@ def _build(kind: Any, data: Mapping[str, Any]) -> Any:
     if not needed <= set(data) <= known:
         raise EdgeclsError(f"{INFO}: fields of {kind.__name__} do not fit", "run it again")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raises UsageError where a file at `path` would replace something, unless `force`."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", "name a file in it")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", "choose another file, or add --force")
 
 
 def write_text(path: Path, text: str) -> None:

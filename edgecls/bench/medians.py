@@ -29,6 +29,11 @@ def of_rounds(samples: Samples) -> Medians:
     }
 
 
+def ratio(rounds: Medians, beside: Medians) -> float:
+    """The median over pairs of rounds that were asked in turn: what slows both cancels out."""
+    return float(np.median([each / beside[at] for at, each in rounds.items() if at in beside]))
+
+
 def by_launch(medians: Medians) -> list[NDArray[np.float64]]:
     """The medians of each launch's rounds."""
     launches = sorted({launch for launch, _ in medians})

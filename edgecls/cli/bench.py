@@ -193,14 +193,12 @@ def _check(
     """Raises UsageError for what cannot be, before anything is measured."""
     from edgecls.errors import UsageError
     from edgecls.pipeline import places
-    from edgecls.rundir import FILES
+    from edgecls.rundir import FILES, check_new
 
     if any(number is not None and math.isnan(number) for number in numbers):
         raise UsageError("--seconds or --qps is not a number", "such as 2.0")
-    if out is not None and out.is_dir():
-        raise UsageError(f"{out} is a folder", "name a file in it")
-    if out is not None and out.exists() and not force:
-        raise UsageError(f"{out} exists already", "choose another file, or add --force")
+    if out is not None:
+        check_new(out, force)
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent}", "make it first")
     if out is not None:

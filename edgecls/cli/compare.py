@@ -102,7 +102,7 @@ def _check(files: dict[str, Path | None], force: bool, runs: tuple[Path, Path]) 
     """Raises UsageError for files that cannot be written, before anything is read."""
     from edgecls.errors import UsageError
     from edgecls.pipeline import places
-    from edgecls.rundir import is_part
+    from edgecls.rundir import check_new, is_part
 
     given = {option: file for option, file in files.items() if file is not None}
     paths.there(paths.RUN, *runs)
@@ -113,10 +113,7 @@ def _check(files: dict[str, Path | None], force: bool, runs: tuple[Path, Path]) 
     for option, file in given.items():
         if any(is_part(file, run) for run in runs):
             raise UsageError(f"{file} is part of a run that is compared", "choose another file")
-        if file.is_dir():
-            raise UsageError(f"{file} is a folder", "name a file in it")
-        if file.exists() and not force:
-            raise UsageError(f"{file} exists already", "choose another file, or add --force")
+        check_new(file, force)
         if not file.parent.is_dir():
             raise UsageError(f"there is no folder {file.parent}", "make it first")
         places.writable(file, option)

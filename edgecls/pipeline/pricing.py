@@ -9,12 +9,10 @@ from __future__ import annotations
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any, get_args
 
 from edgecls import hardware, targets
 from edgecls.bench import medians
-from edgecls.bench.medians import Medians
 from edgecls.bench.protocol import Protocol, measure
 from edgecls.core import Cost, Latency, Precision
 from edgecls.device import stats
@@ -41,13 +39,9 @@ def pricer(section: BenchSection, work: Path) -> Cost:
                     f"the latency on {target} cannot be measured: {samples.error}", samples.fix
                 )
         ms, beside_ms = (stats.percentile(sorted(each.latency_ms), 50) for each in found)
-        return Latency(ms, beside_ms, _paired(*(medians.of_rounds(each) for each in found)))
+        return Latency(ms, beside_ms, medians.ratio(*map(medians.of_rounds, found)))
 
     return cost
-
-
-def _paired(rounds: Medians, beside: Medians) -> float:
-    return median(each / beside[place] for place, each in rounds.items() if place in beside)
 
 
 def _kept(checkpoint: Path, target: str, precision: str, work: Path) -> Path:

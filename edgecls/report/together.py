@@ -21,7 +21,7 @@ from edgecls.report.markup import Html, column, el, foreign, number_cell, prose,
 from edgecls.report.page import Head, Section, document
 from edgecls.report.rows import HOST, is_measured, is_shown
 from edgecls.report.sources import Source, read
-from edgecls.rundir import is_part, write_text
+from edgecls.rundir import check_new, is_part, write_text
 
 # Of a protocol: what drew its arrivals, and when it knew enough. Neither is another protocol.
 _BY_CHANCE = ("seed", "stopped_after_launches")
@@ -33,10 +33,7 @@ def write_comparison(paths: Sequence[Path], out: Path, force: bool = False) -> P
     Raises UsageError for an `out` that exists, unless `force`, or is a part of one of the sources;
     and EdgeclsError for a source that cannot be read.
     """
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", "name a file in it")
-    if out.exists() and not force:
-        raise UsageError(f"{out} exists already", "choose another file, or add --force")
+    check_new(out, force)
     if any(is_part(out, path) for path in paths):
         raise UsageError(f"{out} is part of one of the runs", "choose another file with --out")
     if out.suffix.lower() not in (".html", ".htm"):
